@@ -1,0 +1,33 @@
+# make demo: everything on a synthetic corpus, in minutes. make test: linter and all tests. Both install what they need.
+
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: install demo test lint clean
+
+install: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --requirement requirements.lock
+	.venv/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+demo: install
+	@cmp -s params.yaml presets/demo.yaml || { echo "params.yaml is not the demo preset; put it back with: ser preset demo"; exit 1; }
+	test -d corpora/demo || ser demo-corpus corpora/demo
+	dvc repro
+	@echo
+	@dvc metrics show
+	@echo
+	@echo "The report: $(CURDIR)/artifacts/report/index.html"
+
+lint: install
+	ruff check .
+	ruff format --check .
+
+test: lint
+	python -m pytest
+
+clean:
+	rm -rf artifacts

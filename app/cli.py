@@ -1,0 +1,97 @@
+"""The `ser` command line: what `dvc repro` is not for."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from data.errors import UserError
+from stages.params import PARAMS_FILE
+from stages.running import ARTIFACTS, readable_errors
+
+PRESETS = Path("presets")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="emocache: extract speech features once, train light heads in minutes. The pipeline itself is `dvc repro`.",
+)
+store = typer.Typer(no_args_is_help=True, help="The HDF5 store of features.")
+app.add_typer(store, name="store")
+
+
+@app.command()
+def check() -> None:
+    """Say whether params.yaml is valid, also where DVC itself would only say that it cannot parse it."""
+    from stages.schema import read_params  # imports torch
+
+    params = read_params()
+    print(f"{PARAMS_FILE} is valid: {params.corpus.name}, heads {', '.join(params.heads)}")
+
+
+@app.command()
+def preset(
+    name: Annotated[str, typer.Argument(help="demo, iemocap, emodb or ravdess")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite edited parameters.")] = False,
+) -> None:
+    """Put a complete params.yaml in place."""
+    presets = {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}
+    if name not in presets:
+        from data.manifest import nearest
+
+        raise UserError(f"no preset {name!r}{nearest(name, presets)}; there are {', '.join(presets)}")
+    untouched = {path.read_bytes() for path in presets.values()}
+    if PARAMS_FILE.exists() and PARAMS_FILE.read_bytes() not in untouched and not force:
+        raise UserError(
+            f"{PARAMS_FILE} has been edited; keep your changes (cp {PARAMS_FILE} presets/mine.yaml makes them a preset "
+            f"of your own), then: ser preset {name} --force"
+        )
+    shutil.copyfile(presets[name], PARAMS_FILE)
+    print(f"{PARAMS_FILE} is now the preset {name}. Next: dvc repro")
+
+
+@app.command()
+def demo_corpus(
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
+    utterances: Annotated[int, typer.Option(min=40, help="About how many.")] = 280,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+) -> None:
+    """Synthesise an IEMOCAP-shaped corpus of speech-like sound."""
+    from data.corpora.demo import write_demo_corpus
+
+    count = write_demo_corpus(folder, utterances, seed)
+    print(f"{folder}: {count} utterances of 10 speakers in 5 sessions")
+
+
+_Folder = Annotated[Path, typer.Argument(help="Where the feature sets are.")]
+
+
+@store.command("ls")
+def store_ls(folder: _Folder = ARTIFACTS / "features") -> None:
+    """List feature sets and their shards."""
+    from app.store_listing import list_store
+
+    print(list_store(folder))
+
+
+@store.command("verify")
+def store_verify(folder: _Folder = ARTIFACTS / "features") -> None:
+    """Read every byte: sizes, SHA-256, each utterance's checksum, values that are not finite."""
+    from app.store_listing import verify_store
+
+    verify_store(folder)
+
+
+def main() -> None:
+    """Run `ser`; ``--debug`` anywhere shows tracebacks."""
+    debug = "--debug" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    with readable_errors(debug):
+        app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,12 @@
+"""Corpus -> manifest -> splits -> clips. Imports no other room.
+
+- `errors`: the one exception a user is meant to read
+- `settings`: the base of every typed parameter model
+- `corpora`: one reader per corpus
+- `manifest`: all utterances of a corpus, one row each
+- `labels`: corpus codes -> classes; the only place that maps labels
+- `splits`: which utterance plays which role in which fold
+- `audio`: one audio file -> one waveform
+- `clips`: waveforms of a shard -> one HDF5 file
+- `shards`: the HDF5 layout that clips and features share
+"""

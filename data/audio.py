@@ -1,0 +1,77 @@
+"""One audio file -> one waveform."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from torchaudio.functional import resample
+
+SHORTEST = 0.025  # seconds: one frame of any wav2vec-like encoder
+
+
+class UnusableAudioError(Exception):
+    """An audio file that cannot be used, and why."""
+
+
+def read_waveform(path: Path, sample_rate: int) -> np.ndarray:
+    """Decode an audio file of any rate, width and channel count.
+
+    Args:
+        path: anything that libsndfile reads.
+        sample_rate: Hz, of the result.
+
+    Returns:
+        float32 [num_samples]; channels are averaged.
+
+    Raises:
+        UnusableAudioError: unreadable, empty, truncated, too short, silent or not finite.
+    """
+    missing = _missing_wav_bytes(path)
+    if missing:
+        raise UnusableAudioError(f"truncated: {missing:,} bytes of sound are missing at its end")
+    try:
+        with soundfile.SoundFile(path) as file:
+            promised, source_rate = file.frames, file.samplerate
+            samples = file.read(dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        raise UnusableAudioError(f"unreadable: {_first_line(error)}") from error
+    if not len(samples):
+        raise UnusableAudioError("empty: no samples")
+    if len(samples) < promised:
+        raise UnusableAudioError(f"truncated: {len(samples):,} of {promised:,} samples")
+    if not np.isfinite(samples).all():
+        raise UnusableAudioError("not finite: it holds NaN or infinite samples")
+    if not samples.any():
+        raise UnusableAudioError("silent: every sample is zero")
+    waveform = torch.from_numpy(samples).mean(dim=1)
+    if source_rate != sample_rate:
+        waveform = resample(waveform, source_rate, sample_rate)
+    if len(waveform) < SHORTEST * sample_rate:
+        raise UnusableAudioError(f"too short: {len(waveform) / sample_rate * 1000:.0f} ms, less than one frame")
+    return waveform.numpy()
+
+
+def _missing_wav_bytes(path: Path) -> int:
+    """How many bytes the data chunk of a RIFF/WAVE file promises beyond the file's end.
+
+    libsndfile reads a cut file without a word. A size of 0xFFFFFFFF is what streams write: unknown, so nothing missing.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
+            return 0
+        position = 12
+        while len(header := file.read(8)) == 8:
+            name, length = struct.unpack("<4sI", header)
+            position += 8
+            if name == b"data":
+                return 0 if length == 0xFFFFFFFF else max(0, position + length - size)
+            position += length + length % 2
+            file.seek(position)
+    return 0
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].split(": ")[-1] if str(error).strip() else type(error).__name__

@@ -1,0 +1,13 @@
+"""One reader per corpus.
+
+A corpus is a module with two names: ``EMOTIONS`` (its own codes and what they mean) and ``read_utterances(root)``.
+To add one, write such a file and name it in `CORPORA`.
+"""
+
+from types import ModuleType
+
+from data.corpora import demo, emodb, iemocap, ravdess
+
+CORPORA: dict[str, ModuleType] = {"iemocap": iemocap, "emodb": emodb, "ravdess": ravdess, "demo": demo}
+
+__all__ = ["CORPORA"]

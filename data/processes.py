@@ -1,0 +1,25 @@
+"""Processes that do not outlive their purpose."""
+
+import os
+import threading
+import time
+
+
+def end_with_parent(poll_seconds: float = 0.5) -> None:
+    """End this process when the one that started it ends, however it ends.
+
+    A killed `dvc` leaves its stage running, a killed stage its workers; nobody would see what they do.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(poll_seconds)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="end-with-parent").start()
+
+
+def available_cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

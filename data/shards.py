@@ -1,0 +1,274 @@
+"""The HDF5 layout that clips and features share: rows of all utterances end to end, and where each one begins.
+
+A shard holds contiguous datasets of rows (``waveform``, or ``layer_12`` and so on), ``offsets`` [N+1], ``id`` [N] and a
+few columns [N]. Contiguous data can be memory-mapped by any number of processes. HDF5 writes only the frame of the
+file; rows are written and read at their place in it, in any order, with plain system calls, which report a full disk as
+such.
+
+Beside ``<shard>.h5`` stands ``<shard>.json`` with its size and SHA-256. Readers check both before HDF5 sees a byte: a
+damaged HDF5 file can pass its own checksums and has been seen to hang the library. The same content is the same bytes:
+no time stamps.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from data.errors import UserError
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A dataset of rows: its name, element type, and the shape of one row."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...] = ()
+
+
+class ShardWriter:
+    """Write one shard, utterance by utterance, in any order; it takes its name when it is complete.
+
+    Args:
+        path: ``<shard>.h5``; the folder exists.
+        kind: what is stored, e.g. ``emocache-features``.
+        ids: utterance ids [N].
+        lengths: rows of each utterance [N].
+        rows: the datasets of rows.
+        columns: further columns [N] known beforehand.
+        attributes: of the file; texts and numbers.
+        late_columns: columns [N] set by `set_column` before the end.
+
+    Raises:
+        UserError: the disk is full.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        kind: str,
+        ids: Sequence[str],
+        lengths: Sequence[int],
+        rows: Sequence[Rows],
+        columns: dict[str, np.ndarray] | None = None,
+        attributes: dict[str, str | int | float] | None = None,
+        late_columns: Sequence[Rows] = (),
+    ):
+        self.path = path
+        self.offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        self._partial = path.with_name(f".{path.name}.partial")
+        self._places: dict[str, tuple[int, np.dtype]] = {}
+        total, count = int(self.offsets[-1]), len(ids)
+        with _full_disk_is_the_users(path), h5py.File(self._partial, "w", libver="v110") as file:
+            file.attrs.update({"format": kind, "format_version": FORMAT_VERSION, **(attributes or {})})
+            for name, values in {"offsets": self.offsets, "id": _fixed_width(ids), **(columns or {})}.items():
+                file.create_dataset(name, data=values)
+            for dataset in rows:
+                self._allocate(file, dataset, total)
+            for column in late_columns:
+                self._allocate(file, column, count)
+        self._file = os.open(self._partial, os.O_RDWR)
+
+    def __enter__(self):
+        return self
+
+    def write(self, index: int, rows: dict[str, np.ndarray]) -> None:
+        """Write utterance ``index``'s rows [lengths[index], ...] of some datasets."""
+        for name, values in rows.items():
+            self._write_at(name, int(self.offsets[index]), values)
+
+    def set_column(self, name: str, values: np.ndarray) -> None:
+        """Write a late column [N]."""
+        self._write_at(name, 0, values)
+
+    def __exit__(self, kind, error, trace):
+        try:
+            if kind is None:
+                with _full_disk_is_the_users(self.path):
+                    os.fsync(self._file)
+                    seal(self._partial, self.path)
+        finally:
+            os.close(self._file)
+            self._partial.unlink(missing_ok=True)
+
+    def _allocate(self, file: h5py.File, rows: Rows, count: int) -> None:
+        """Reserve a contiguous place without writing to it, and remember where it is."""
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation.set_layout(h5py.h5d.CONTIGUOUS)
+        creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        creation.set_obj_track_times(False)
+        dtype = np.dtype(rows.dtype).newbyteorder("<")
+        row_bytes = dtype.itemsize * int(np.prod(rows.shape))
+        space = h5py.h5s.create_simple((count, *rows.shape))
+        dataset = h5py.h5d.create(file.id, rows.name.encode(), h5py.h5t.py_create(dtype), space, creation)
+        self._places[rows.name] = (dataset.get_offset() or 0, dtype, row_bytes)
+
+    def _write_at(self, name: str, row: int, values: np.ndarray) -> None:
+        start, dtype, row_bytes = self._places[name]
+        content = memoryview(np.ascontiguousarray(values, dtype=dtype)).cast("B") if values.size else b""
+        position = start + row * row_bytes
+        with _full_disk_is_the_users(self.path):
+            while len(content):
+                written = os.pwrite(self._file, content, position)
+                content, position = content[written:], position + written
+
+
+class Shard:
+    """One shard, checked and open for reading.
+
+    Attributes:
+        path: the file.
+        attributes: of the file.
+        ids: utterance ids [N].
+        offsets: first row of each utterance, and the end [N+1].
+
+    Raises:
+        UserError: the file or its sidecar is missing, damaged, of another kind, or of another format version.
+    """
+
+    def __init__(self, path: Path, kind: str, verify: bool = True):
+        self.path = path
+        self._columns: dict[str, np.ndarray] = {}
+        self._places: dict[str, tuple[int, np.dtype, tuple[int, ...]]] = {}
+        check_seal(path, read_content=verify)
+        with h5py.File(path, "r") as file:
+            self.attributes = {name: _plain(value) for name, value in file.attrs.items()}
+            self._check_format(kind)
+            self.offsets = file["offsets"][:]
+            self.ids = [identifier.decode() for identifier in file["id"][:]]
+            for name, dataset in file.items():
+                if len(dataset) == len(self.ids) and name != "id":
+                    self._columns[name] = dataset[:]
+                self._places[name] = (dataset.id.get_offset() or 0, dataset.dtype, dataset.shape)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all datasets."""
+        return list(self._places)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Rows of each utterance [N]."""
+        return np.diff(self.offsets)
+
+    def column(self, name: str) -> np.ndarray:
+        """A column [N]."""
+        return self._columns[name]
+
+    def rows(self, name: str) -> np.ndarray:
+        """All rows of a dataset, memory-mapped [sum of lengths, ...]; never written back."""
+        offset, dtype, shape = self._places[name]
+        if 0 in shape:
+            return np.empty(shape, dtype)
+        return np.memmap(self.path, dtype=dtype, mode="c", offset=offset, shape=shape)
+
+    def _check_format(self, kind: str) -> None:
+        found = self.attributes.get("format"), self.attributes.get("format_version")
+        if found[0] != kind:
+            raise UserError(f"{self.path}: this is no {kind} file but {found[0] or 'some other HDF5 file'}.")
+        if found[1] != FORMAT_VERSION:
+            raise UserError(
+                f"{self.path}: written in format version {found[1]}, and this emocache reads version {FORMAT_VERSION}. "
+                "Update emocache, or delete the file and run `dvc repro`."
+            )
+
+
+def seal(written: Path, path: Path) -> None:
+    """Give a finished file its name, with a sidecar of its size and SHA-256 beside it."""
+    sidecar = {"size": written.stat().st_size, "sha256": _sha256(written)}
+    partial = written.with_name(f".{path.stem}.json.partial")
+    partial.write_text(json.dumps(sidecar) + "\n")
+    partial.replace(sidecar_path(path))
+    written.replace(path)
+
+
+def sidecar_path(path: Path) -> Path:
+    """``<shard>.h5`` -> ``<shard>.json``."""
+    return path.with_suffix(".json")
+
+
+def content_digest(path: Path) -> str:
+    """The shard's SHA-256, as its sidecar says.
+
+    Raises:
+        UserError: there is no readable sidecar.
+    """
+    return _read_sidecar(path)["sha256"]
+
+
+def check_seal(path: Path, read_content: bool = True) -> None:
+    """Compare a file with its sidecar, without HDF5.
+
+    Raises:
+        UserError: it is missing, shorter or longer than it was, or not the bytes that were written.
+    """
+    again = f"Delete it and run `dvc repro` (or `dvc pull`) to get it back: rm {path}"
+    expected = _read_sidecar(path)
+    if not path.is_file():
+        raise UserError(f"{path}: the file is missing. {again}")
+    if (size := path.stat().st_size) != expected["size"]:
+        raise UserError(f"{path}: damaged: {size:,} bytes instead of {expected['size']:,}. {again}")
+    if read_content and _sha256(path) != expected["sha256"]:
+        raise UserError(f"{path}: damaged: its content is not what was written (SHA-256 differs). {again}")
+
+
+def _read_sidecar(path: Path) -> dict:
+    sidecar = sidecar_path(path)
+    try:
+        content = json.loads(sidecar.read_text())
+        if isinstance(content["size"], int) and re.fullmatch("[0-9a-f]{64}", content["sha256"]):
+            return content
+    except FileNotFoundError:
+        raise UserError(f"{sidecar}: missing; without it {path.name} cannot be trusted. Run `dvc pull`.") from None
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError):
+        pass
+    raise UserError(f"{sidecar}: damaged; without it {path.name} cannot be trusted. Run `dvc pull`.")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fixed_width(texts: Sequence[str]) -> np.ndarray:
+    return np.array([text.encode() for text in texts], dtype=np.bytes_)
+
+
+def _plain(value):
+    return value.item() if isinstance(value, np.generic) else value
+
+
+class _full_disk_is_the_users:  # noqa: N801  reads as a statement
+    """Turn "no space left" into a message for the user."""
+
+    _errors = {
+        28: "the disk is full",
+        27: "the file is larger than permitted",
+        122: "the quota is used up",
+    }
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if isinstance(error, OSError):
+            number = error.errno or next((code for code in self._errors if f"errno = {code}" in str(error)), None)
+            if number in self._errors:
+                raise UserError(
+                    f"{self.path}: cannot write: {self._errors[number]}. Make room and run `dvc repro` again; "
+                    "what is finished is kept."
+                ) from error

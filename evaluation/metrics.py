@@ -1,0 +1,62 @@
+"""WA, UA and F1 from confusion matrices, in the field's words.
+
+All functions take counts [..., C, C], rows the references, columns the predictions, and keep leading dimensions, so
+that thousands of bootstrap resamples are one call. Classes that do not occur in the references do not count.
+"""
+
+import numpy as np
+
+
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
+    """Counts [C, C] of class indices [N]; rows are the references."""
+    pairs = np.asarray(labels) * num_classes + np.asarray(predicted)
+    return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def weighted_accuracy(confusion: np.ndarray) -> np.ndarray:
+    """WA: the share of correct predictions (accuracy)."""
+    return _ratio(np.trace(confusion, axis1=-2, axis2=-1), confusion.sum(axis=(-2, -1)))
+
+
+def unweighted_accuracy(confusion: np.ndarray) -> np.ndarray:
+    """UA: the mean recall over the classes that occur."""
+    return _mean_over_present(recall(confusion), confusion)
+
+
+def macro_f1(confusion: np.ndarray) -> np.ndarray:
+    """The mean F1 over the classes that occur."""
+    return _mean_over_present(f1(confusion), confusion)
+
+
+def weighted_f1(confusion: np.ndarray) -> np.ndarray:
+    """The mean F1, weighted by how often each class occurs."""
+    support = confusion.sum(axis=-1)
+    return _ratio((f1(confusion) * support).sum(axis=-1), support.sum(axis=-1))
+
+
+def recall(confusion: np.ndarray) -> np.ndarray:
+    """Per class [..., C]; 0 for a class that does not occur."""
+    return _ratio(np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(axis=-1))
+
+
+def precision(confusion: np.ndarray) -> np.ndarray:
+    """Per class [..., C]; 0 for a class that is never predicted."""
+    return _ratio(np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(axis=-2))
+
+
+def f1(confusion: np.ndarray) -> np.ndarray:
+    """Per class [..., C]."""
+    correct = np.diagonal(confusion, axis1=-2, axis2=-1)
+    return _ratio(2 * correct, confusion.sum(axis=-1) + confusion.sum(axis=-2))
+
+
+METRICS = {"ua": unweighted_accuracy, "wa": weighted_accuracy, "macro_f1": macro_f1, "weighted_f1": weighted_f1}
+
+
+def _mean_over_present(per_class: np.ndarray, confusion: np.ndarray) -> np.ndarray:
+    present = confusion.sum(axis=-1) > 0
+    return _ratio((per_class * present).sum(axis=-1), present.sum(axis=-1))
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    return np.divide(numerator, denominator, out=np.zeros(np.shape(numerator)), where=np.asarray(denominator) > 0)

@@ -1,0 +1,226 @@
+"""A frozen self-supervised encoder of raw waveforms: HuBERT (base, large), WavLM, wav2vec 2.0, data2vec-audio.
+
+Source: Hsu et al. 2021, "HuBERT: Self-Supervised Speech Representation Learning by Masked Prediction of Hidden Units".
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import AfterValidator, Field
+from torch import nn
+from torch.nn.utils import parametrize
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoModel,
+    HubertConfig,
+    HubertModel,
+    PreTrainedModel,
+    Wav2Vec2FeatureExtractor,
+)
+
+from data.errors import UserError
+from data.settings import Settings
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+_UNTRAINED = re.compile(r"untrained(?::(?P<seed>\d{1,9})(?:,layers=(?P<layers>\d{1,2}))?)?")
+
+
+def _checkpoint_name(name: str) -> str:
+    if name.startswith("untrained") and not _UNTRAINED.fullmatch(name):
+        raise ValueError("expected 'untrained', 'untrained:<seed>' or 'untrained:<seed>,layers=<number>'")
+    return name
+
+
+class SslSettings(Settings):
+    """One feature set of ``kind: ssl``.
+
+    Attributes:
+        clips: the recipe of ``clips`` to encode.
+        checkpoint: a Hugging Face id, a local folder, or ``untrained[:seed[,layers=n]]``: HuBERT-base with seeded
+            random weights. A local folder is known by its name: give changed weights a new name, or run ``dvc repro -f``.
+        revision: commit or tag of a Hugging Face id.
+        layers: which hidden states to store: 0 is the input of the transformer, 12 the last layer of the base size.
+        storage: element type of the stored frames.
+        pad: ``after`` encodes every clip at its own length; ``before`` fills it up with zeros first, as the original
+            did, which changes the frames of the speech itself.
+    """
+
+    kind: Literal["ssl"] = "ssl"
+    clips: str
+    checkpoint: Annotated[str, Field(min_length=1), AfterValidator(_checkpoint_name)] = "facebook/hubert-base-ls960"
+    revision: str | None = None
+    layers: Annotated[list[Annotated[int, Field(ge=0, le=48)]], Field(min_length=1)] | Literal["all"] = [12]
+    storage: Literal["float16"] = "float16"
+    pad: Literal["after", "before"] = "after"
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How the convolutional front end turns samples into frames.
+
+    Attributes:
+        receptive_field: samples that one frame sees (400 for HuBERT).
+        stride: samples from one frame to the next (320).
+    """
+
+    receptive_field: int
+    stride: int
+
+    def num_frames(self, num_samples: int) -> int:
+        """Frames of a waveform: 149 for 48,000 samples."""
+        return max(0, (num_samples - self.receptive_field) // self.stride + 1)
+
+    def num_samples(self, num_frames: int) -> int:
+        """The samples that the frames see: what lies behind is part of no frame."""
+        return self.receptive_field + (num_frames - 1) * self.stride
+
+
+class Encoder:
+    """A frozen encoder, ready to encode.
+
+    Args:
+        settings: which checkpoint, which layers.
+        device: where to compute.
+        compute_dtype: of matrix products and convolutions; normalisations stay in float32.
+
+    Attributes:
+        layers: the layers that `encode` returns, ascending.
+        dimension: D.
+        sample_rate: Hz, what the checkpoint expects.
+        geometry: samples to frames.
+        weights: SHA-256 of the weights and of what else determines the output, whatever name they came by.
+
+    Raises:
+        UserError: the checkpoint cannot be loaded, is no encoder of raw waveforms, or has fewer layers.
+    """
+
+    def __init__(self, settings: SslSettings, device: torch.device, compute_dtype: torch.dtype = torch.float32):
+        model, self._scale_input = _load(settings)
+        config = model.config
+        depth = config.num_hidden_layers
+        self.layers = list(range(depth + 1)) if settings.layers == "all" else sorted(set(settings.layers))
+        if self.layers[-1] > depth:
+            raise UserError(f"layers: {settings.checkpoint} has layers 0 to {depth}, not {self.layers[-1]}.")
+        self.dimension = config.hidden_size
+        self.sample_rate = self._scale_input.sampling_rate
+        self.geometry = _geometry(config)
+        self.revision = getattr(config, "_commit_hash", None)
+        self.weights = _weights_digest(model, self._scale_input)
+        self.device, self.compute_dtype = device, compute_dtype
+        self.passes = 0  # clips encoded so far
+        self._model = _prepare(model, self.layers[-1], compute_dtype).to(device)
+
+    def scale(self, waveform: np.ndarray) -> np.ndarray:
+        """Scale one waveform float32 [T] as the checkpoint's feature-extractor config says, over its real samples."""
+        return self._scale_input(waveform, sampling_rate=self.sample_rate, return_tensors="np").input_values[0]
+
+    @torch.inference_mode()
+    def encode(self, waveforms: torch.Tensor) -> list[torch.Tensor]:
+        """Encode waveforms of one length.
+
+        Args:
+            waveforms: scaled, float32 [B, num_samples].
+
+        Returns:
+            Per layer of `layers`: frames float32 [B, T, D] on the CPU.
+        """
+        self.passes += len(waveforms)
+        waveforms = waveforms.to(self.device, non_blocking=True)
+        with torch.autocast(self.device.type, self.compute_dtype, enabled=self.compute_dtype != torch.float32):
+            states = self._model(waveforms, output_hidden_states=True).hidden_states
+        return [states[layer].float().cpu() for layer in self.layers]
+
+
+def choose_compute_dtype(name: str, device: torch.device) -> torch.dtype:
+    """``auto``: bfloat16 where the processor computes with it, float32 elsewhere."""
+    if name != "auto":
+        return DTYPES[name]
+    if device.type == "cuda":
+        has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if has_bfloat16 else torch.float32
+
+
+def untrained_hubert(seed: int = 0, layers: int = 12) -> HubertModel:
+    """HuBERT-base (Hsu et al. 2021, table 1) with seeded random weights, or a shallower one."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return HubertModel(HubertConfig(num_hidden_layers=layers)).eval()
+
+
+def is_untrained(checkpoint: str) -> bool:
+    """Whether a checkpoint's name stands for random weights."""
+    return _UNTRAINED.fullmatch(checkpoint) is not None
+
+
+def _load(settings: SslSettings) -> tuple[PreTrainedModel, Wav2Vec2FeatureExtractor]:
+    if untrained := _UNTRAINED.fullmatch(settings.checkpoint):
+        model = untrained_hubert(int(untrained["seed"] or 0), int(untrained["layers"] or 12))
+        return model, Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=False)
+    checkpoint, revision = settings.checkpoint, settings.revision
+    try:
+        config = AutoConfig.from_pretrained(checkpoint, revision=revision)
+        if not hasattr(config, "conv_stride"):
+            raise UserError(
+                f"checkpoint: {checkpoint} is a {config.model_type!r} model, no encoder of raw waveforms such as "
+                "HuBERT, WavLM, wav2vec 2.0 or data2vec-audio."
+            )
+        model = AutoModel.from_pretrained(checkpoint, revision=revision, config=config, use_safetensors=None)
+        scale_input = AutoFeatureExtractor.from_pretrained(checkpoint, revision=revision)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(_why_not_loaded(checkpoint, error)) from error
+    return model.float().eval(), scale_input
+
+
+def _why_not_loaded(checkpoint: str, error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0]
+    if Path(checkpoint).exists() or checkpoint.startswith((".", "/")):
+        return (
+            f"checkpoint: cannot load the folder {checkpoint}: {reason} It needs config.json, "
+            "preprocessor_config.json and model.safetensors, as save_pretrained writes them."
+        )
+    return (
+        f"checkpoint: cannot load {checkpoint} from the Hugging Face hub: {reason} Check the name and the network; "
+        "or download it elsewhere and give its folder as checkpoint; or use 'untrained', which needs no network."
+    )
+
+
+def _geometry(config) -> Geometry:
+    receptive_field, stride = 1, 1
+    for kernel, step in zip(reversed(config.conv_kernel), reversed(config.conv_stride), strict=True):
+        receptive_field = (receptive_field - 1) * step + kernel
+        stride *= step
+    return Geometry(receptive_field, stride)
+
+
+def _weights_digest(model: PreTrainedModel, scale_input: Wav2Vec2FeatureExtractor) -> str:
+    digest = hashlib.sha256()
+    scaling = {"do_normalize": scale_input.do_normalize, "sampling_rate": scale_input.sampling_rate}
+    digest.update(json.dumps([model.config.model_type, scaling], sort_keys=True).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _prepare(model: PreTrainedModel, last_layer: int, compute_dtype: torch.dtype) -> PreTrainedModel:
+    """Drop what no stored layer needs, and keep big weights in the compute type, so that none is cast twice."""
+    layers: Sequence[nn.Module] = model.encoder.layers
+    # One layer more than needed: some encoders normalise behind their last layer only.
+    model.encoder.layers = layers[: last_layer + 1]
+    for module in model.modules():
+        if parametrize.is_parametrized(module, "weight"):  # weight norm of the positional convolution
+            parametrize.remove_parametrizations(module, "weight")
+        if compute_dtype != torch.float32 and isinstance(module, nn.Linear | nn.Conv1d):
+            module.to(compute_dtype)
+    return model.requires_grad_(False).eval()

@@ -1,0 +1,7 @@
+"""One thin module per DVC stage: read parameters, call a room, write outputs. Run by `dvc repro`.
+
+- `params`: params.yaml -> typed parameters, with errors a person can act on
+- `schema`: the whole file's schema, composed of the rooms' own models
+- `running`: what all stages share at their outer edge: the error line, the lock, the exit status
+- `pieces`: finished shards and folds, safe from crashes and from DVC's clearing away
+"""

@@ -1,0 +1,16 @@
+"""The corpus folder -> artifacts/manifest.csv."""
+
+from data.manifest import CorpusSettings, build_manifest, write_manifest
+from stages.params import read_section
+from stages.running import ARTIFACTS, run_stage
+
+
+def main() -> None:
+    corpus = read_section("corpus", CorpusSettings)
+    manifest = build_manifest(corpus)
+    write_manifest(manifest, ARTIFACTS / "manifest.csv")
+    print(f"manifest: {len(manifest):,} utterances of {manifest['speaker'].nunique()} speakers in {corpus.root}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

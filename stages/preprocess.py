@@ -1,0 +1,90 @@
+"""The corpus folder and artifacts/manifest.csv -> artifacts/clips/<recipe>/<shard>.h5."""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from data.clips import ClipsSettings, Skipped, write_clips
+from data.errors import UserError, listed
+from data.manifest import read_manifest
+from data.processes import available_cores
+from stages.pieces import Piece, fingerprint, make_pieces
+from stages.running import ARTIFACTS, run_stage
+from stages.schema import read_params
+
+
+def main(name: str) -> None:
+    params = read_params()
+    root, recipe = Path(params.corpus.root), params.clips[name]
+    manifest = read_manifest(ARTIFACTS / "manifest.csv")
+    shards = {_piece(shard, root, rows, recipe): rows for shard, rows in manifest.groupby("shard")}
+    workers = available_cores() if params.runtime.workers == "auto" else params.runtime.workers
+    torch.set_num_threads(1)  # the threads share the cores by files
+
+    def make(missing: list[Piece]):
+        unusable: list[Skipped] = []
+        with tqdm(total=sum(len(shards[piece]) for piece in missing), desc=f"preprocess {name}", unit="clip") as bar:
+            for piece in missing:
+                rows = shards[piece]
+                path = piece.workshop / f"{rows['shard'].iloc[0]}.h5"
+                audio = [root / relative for relative in rows["path"]]
+                skipped = write_clips(path, list(rows["id"]), audio, recipe, workers, bar.update)
+                if path.exists():
+                    _write_skipped(skipped, path.with_name(f"{path.stem}.skipped.csv"))
+                    yield piece
+                unusable += skipped
+        if unusable and recipe.on_error == "stop":
+            raise UserError(_unusable(unusable, name))
+
+    kept, made = make_pieces(ARTIFACTS / "clips" / name, list(shards), make)
+    skipped = _collect_skipped(ARTIFACTS / "clips" / name)
+    print(f"preprocess {name}: {len(shards)} shards: {kept} kept, {made} made; {skipped} files skipped")
+
+
+def _piece(shard: str, root: Path, rows: pd.DataFrame, recipe: ClipsSettings) -> Piece:
+    sound = [(identifier, _digest(root / path)) for identifier, path in zip(rows["id"], rows["path"], strict=True)]
+    return Piece(
+        fingerprint(
+            stage="preprocess",
+            version=Path("data/VERSION").read_text(),
+            shard=shard,
+            recipe=recipe.model_dump(),
+            sound=sound,
+        )
+    )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()
+
+
+def _unusable(skipped: list[Skipped], name: str) -> str:
+    files = [f"{each.path}: {each.reason}" for each in skipped]
+    return (
+        f"{len(files)} audio files cannot be used:\n{listed(files, most=50)}\n"
+        f"Mend or remove them, or leave them out with clips.{name}.on_error: skip"
+    )
+
+
+def _write_skipped(skipped: list[Skipped], path: Path) -> None:
+    if skipped:
+        pd.DataFrame(skipped).to_csv(path, index=False, lineterminator="\n")
+
+
+def _collect_skipped(folder: Path) -> int:
+    """Join the shards' lists into skipped.csv; how many files it names."""
+    parts = sorted(folder.glob("*.skipped.csv"))
+    if not parts:
+        return 0
+    skipped = pd.concat([pd.read_csv(part, dtype=str) for part in parts])
+    skipped.to_csv(folder / "skipped.csv", index=False, lineterminator="\n")
+    return len(skipped)
+
+
+if __name__ == "__main__":
+    run_stage(main, *sys.argv[1:])

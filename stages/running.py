@@ -1,0 +1,66 @@
+"""What all stages share at their outer edge: the error line, the lock, the exit status."""
+
+import fcntl
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from data.errors import UserError
+from data.processes import end_with_parent
+
+ARTIFACTS = Path("artifacts")
+
+
+def run_stage(stage: Callable, *arguments: str) -> None:
+    """Run a stage as a program: one line for an error a user can mend, and exit status 1.
+
+    The stage ends when its parent does (a killed `dvc` would leave it behind), and no second one writes beside it.
+    ``EMOCACHE_DEBUG=1`` shows tracebacks.
+    """
+    end_with_parent()
+    ARTIFACTS.mkdir(exist_ok=True)
+    with readable_errors(debug=bool(os.environ.get("EMOCACHE_DEBUG"))), only_one(ARTIFACTS / ".lock"):
+        stage(*arguments)
+
+
+@contextmanager
+def readable_errors(debug: bool = False) -> Iterator[None]:
+    """Print a `UserError` as it is and exit with status 1; so with a full disk, and with Ctrl-C."""
+    try:
+        yield
+    except UserError as error:
+        if debug:
+            traceback.print_exc()
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        if debug or error.errno not in (13, 28, 30, 122):  # permission, full, read-only, quota
+            raise
+        sys.exit(f"error: {error.filename or 'writing'}: {error.strerror}. Mend that and run `dvc repro` again.")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; `dvc repro` goes on from the last finished piece")
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock while writing below artifacts/.
+
+    Raises:
+        UserError: another process holds it, naming its process id.
+    """
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise UserError(
+                f"another stage is writing to {path.parent}/ (process {holder}). "
+                f"Wait for it to end, or end it: kill {holder}"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

@@ -1,0 +1,22 @@
+"""artifacts/manifest.csv -> artifacts/splits.csv."""
+
+from data.labels import TaskSettings, label_utterances
+from data.manifest import read_manifest
+from data.splits import SplitSettings, fold_columns, make_splits, split_warnings, write_splits
+from stages.params import read_section
+from stages.running import ARTIFACTS, run_stage
+
+
+def main() -> None:
+    task = read_section("task", TaskSettings)
+    labelled = label_utterances(read_manifest(ARTIFACTS / "manifest.csv"), task)
+    splits = make_splits(labelled, read_section("split", SplitSettings))
+    write_splits(splits, ARTIFACTS / "splits.csv")
+    counts = ", ".join(f"{name} {count}" for name, count in splits["label"].value_counts(sort=False).items())
+    print(f"split: {len(splits):,} utterances ({counts}) in {len(fold_columns(splits))} folds")
+    for warning in split_warnings(labelled, splits, list(task.classes)):
+        print(f"warning: {warning}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

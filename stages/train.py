@@ -1,0 +1,83 @@
+"""artifacts/features/<set>, manifest and splits -> artifacts/heads/<head>/fold-<k>/seed-<s>/."""
+
+import sys
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from data.errors import UserError, listed
+from data.manifest import read_manifest
+from data.splits import ROLES, fold_columns, read_splits
+from features.store import FeatureSet
+from stages.pieces import Piece, code_digest, fingerprint, make_pieces
+from stages.running import ARTIFACTS, run_stage
+from stages.schema import read_params
+from training.fold import FoldJob, Utterances
+from training.parallel import choose_workers, train_folds
+
+
+def main(name: str) -> None:
+    params = read_params()
+    head, training = params.head(name)
+    classes = list(params.task.classes)
+    features = FeatureSet(ARTIFACTS / "features" / head.features)
+    features.check_layer(head.layer)
+    splits = read_splits(ARTIFACTS / "splits.csv").merge(read_manifest(ARTIFACTS / "manifest.csv")[["id", "speaker"]])
+    splits = _without_skipped(splits, features)
+    device = params.runtime.choose_device().type
+    folds = fold_columns(splits)
+    asked = None if params.runtime.workers == "auto" else params.runtime.workers
+    workers, threads = choose_workers(len(folds) * len(training.seeds), device, asked)
+
+    jobs: dict[Piece, FoldJob] = {}
+    for fold, column in enumerate(folds):
+        roles = {role: _utterances(splits[splits[column] == role], classes) for role in ROLES}
+        for seed in training.seeds:
+            content = fingerprint(
+                stage="train",
+                code=code_digest("models", "training"),
+                torch=torch.__version__,
+                head=head.model_dump(),
+                training=training.model_dump(exclude={"seeds"}),
+                classes=classes,
+                features=features.fingerprint,
+                fold=fold,
+                seed=seed,
+                roles={role: vars(utterances) for role, utterances in roles.items()},
+            )
+            piece = Piece(content, f"fold-{fold}/seed-{seed}")
+            jobs[piece] = FoldJob(
+                name, head, training, features.folder, classes, fold, seed, roles, piece.workshop, device, threads
+            )
+
+    def make(missing: list[Piece]):
+        piece_of = {jobs[piece].folder: piece for piece in missing}
+        with tqdm(total=len(missing) * training.epochs, desc=f"train {name}", unit="epoch") as bar:
+            for job in train_folds([jobs[piece] for piece in missing], workers, bar.update):
+                yield piece_of[job.folder]
+
+    kept, made = make_pieces(ARTIFACTS / "heads" / name, list(jobs), make)
+    print(f"train {name}: {len(jobs)} folds x seeds: {kept} kept, {made} trained on {device}")
+
+
+def _without_skipped(splits: pd.DataFrame, features: FeatureSet) -> pd.DataFrame:
+    """The split's utterances that have features; only those that preprocess skipped may lack them."""
+    missing = set(splits["id"]) - set(features.places)
+    listing = features.folder / "skipped.csv"
+    skipped = set(pd.read_csv(listing, dtype=str)["id"]) if listing.exists() else set()
+    unexplained = sorted(missing - skipped)
+    if unexplained:
+        raise UserError(
+            f"{features.folder}: {len(unexplained)} utterances of the split have no features; the cache is of another "
+            f"corpus or task. Run `dvc repro`:\n{listed(unexplained)}"
+        )
+    return splits[~splits["id"].isin(missing)]
+
+
+def _utterances(rows: pd.DataFrame, classes: list[str]) -> Utterances:
+    return Utterances(list(rows["id"]), list(rows["speaker"]), [classes.index(label) for label in rows["label"]])
+
+
+if __name__ == "__main__":
+    run_stage(main, *sys.argv[1:])

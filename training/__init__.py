@@ -1,0 +1,8 @@
+"""Frame features and labels -> trained heads.
+
+- `settings`: the parameters of training
+- `batches`: frames by utterance id, on the CPU or on the GPU
+- `fold`: train one head on one fold with one seed, and predict
+- `checkpoint`: a trained head on disk, and back
+- `parallel`: several folds side by side
+"""

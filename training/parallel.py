@@ -1,0 +1,76 @@
+"""Several folds side by side: processes that share the memory map."""
+
+import multiprocessing
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+from data.processes import available_cores, end_with_parent
+from training.fold import FoldJob, train_fold
+
+
+def choose_workers(jobs: int, device: str, workers: int | None = None) -> tuple[int, int]:
+    """How many processes, and threads in each.
+
+    One process per core wins on a CPU: a light head's steps are too small to share among threads. On a GPU one process
+    keeps the frames there once. The number of threads depends on the number of jobs, not on how many of them are left
+    after an interruption: results are the same to the bit either way.
+    """
+    cores = available_cores()
+    if workers is None:
+        workers = 1 if device == "cuda" else cores
+    workers = max(1, min(workers, jobs))
+    return workers, max(1, cores // workers)
+
+
+def train_folds(jobs: Sequence[FoldJob], workers: int, on_epoch: Callable[[], None]) -> Iterator[FoldJob]:
+    """Train jobs, ``workers`` at a time, and yield each one as it finishes.
+
+    Args:
+        jobs: in the order in which they begin.
+        workers: processes; 1 trains in this one.
+        on_epoch: called after each epoch of any job.
+
+    Raises:
+        UserError: what a job raised; the others are given up.
+    """
+    if workers == 1:
+        for job in jobs:
+            train_fold(job, on_epoch)
+            yield job
+        return
+    context = multiprocessing.get_context("spawn")
+    epochs = context.SimpleQueue()
+    listener = threading.Thread(target=_listen, args=(epochs, on_epoch), daemon=True)
+    listener.start()
+    with ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(epochs,)) as pool:
+        running = {pool.submit(_train_in_worker, job): job for job in jobs}
+        try:
+            for future in as_completed(running):
+                future.result()
+                yield running[future]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+    epochs.put(False)
+    listener.join()
+
+
+def _listen(epochs, on_epoch: Callable[[], None]) -> None:
+    while epochs.get():
+        on_epoch()
+
+
+_epochs = None  # the queue of this worker process; set once, when it begins
+
+
+def _begin_worker(epochs) -> None:
+    global _epochs
+    _epochs = epochs
+    end_with_parent()
+
+
+def _train_in_worker(job: FoldJob) -> None:
+    train_fold(job, lambda: _epochs.put(True))
