@@ -60,7 +60,7 @@ def demo_corpus(
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
 ) -> None:
     """Synthesise an IEMOCAP-shaped corpus of speech-like sound."""
-    from data.corpora.demo import write_demo_corpus
+    from data.synthesis import write_demo_corpus
 
     count = write_demo_corpus(folder, utterances, seed)
     print(f"{folder}: {count} utterances of 10 speakers in 5 sessions")

@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from data.errors import UserError, listed
 from data.shards import Shard
-from features.ssl import is_untrained
+from features.settings import is_untrained
 from features.store import KIND, verify_shard
 
 

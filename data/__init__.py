@@ -7,6 +7,7 @@
 - `labels`: corpus codes -> classes; the only place that maps labels
 - `splits`: which utterance plays which role in which fold
 - `audio`: one audio file -> one waveform
+- `synthesis`: the demo corpus
 - `clips`: waveforms of a shard -> one HDF5 file
 - `shards`: the HDF5 layout that clips and features share
 """

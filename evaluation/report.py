@@ -73,10 +73,12 @@ def render_report(evaluations: list[dict]) -> str:
     environment.filters["percent"] = lambda value: "-" if value is None else f"{100 * value:.1f}"
     heads = [each["head"] for each in evaluations]
     chance = min(each["chance_ua"] for each in evaluations)
+    warnings = _shared_warnings(evaluations)
     return environment.get_template("report.html.j2").render(
         evaluations=evaluations,
         run=evaluations[0]["run"],
-        warnings=_shared_warnings(evaluations),
+        warnings=warnings,
+        leaking=any(map(_is_grave, warnings)),
         encoders=_by_feature_set(evaluations),
         chance=chance,
         intervals=intervals(heads, [each["metrics"]["ua"] for each in evaluations], chance),
@@ -84,7 +86,7 @@ def render_report(evaluations: list[dict]) -> str:
             each["head"]: learning_curves(each["head"], each["curve"], place) for place, each in enumerate(evaluations)
         },
         colours={head: colour(place) for place, head in enumerate(heads)},
-        grave=lambda warning: warning.startswith("Speaker leakage"),
+        grave=_is_grave,
     )
 
 
@@ -95,7 +97,11 @@ def _shared_warnings(evaluations: list[dict]) -> list[str]:
     for warning in dict.fromkeys(warning for warnings in everywhere for warning in warnings):
         having = [each["head"] for each in evaluations if warning in each["warnings"]]
         lines.append(warning if len(having) == len(evaluations) else f"{', '.join(having)}: {warning}")
-    return sorted(lines, key=lambda line: not line.startswith("Speaker leakage"))
+    return sorted(lines, key=_is_grave, reverse=True)
+
+
+def _is_grave(warning: str) -> bool:
+    return "Speaker leakage" in warning
 
 
 def _by_feature_set(evaluations: list[dict]) -> dict[str, dict]:

@@ -15,7 +15,8 @@ import transformers
 from data.clips import open_clips
 from data.errors import UserError
 from data.shards import Rows, Shard, ShardWriter
-from features.ssl import Encoder, SslSettings
+from features.settings import SslSettings
+from features.ssl import Encoder
 from features.store import KIND, frames_checksum, layer_name
 
 _BATCH_SECONDS = {"cpu": 6.0, "cuda": 192.0}  # on a CPU, activations of more no longer fit its cache

@@ -5,15 +5,12 @@ Source: Hsu et al. 2021, "HuBERT: Self-Supervised Speech Representation Learning
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from pydantic import AfterValidator, Field
 from torch import nn
 from torch.nn.utils import parametrize
 from transformers import (
@@ -27,40 +24,9 @@ from transformers import (
 )
 
 from data.errors import UserError
-from data.settings import Settings
+from features.settings import SslSettings, is_untrained, untrained_parts
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-_UNTRAINED = re.compile(r"untrained(?::(?P<seed>\d{1,9})(?:,layers=(?P<layers>\d{1,2}))?)?")
-
-
-def _checkpoint_name(name: str) -> str:
-    if name.startswith("untrained") and not _UNTRAINED.fullmatch(name):
-        raise ValueError("expected 'untrained', 'untrained:<seed>' or 'untrained:<seed>,layers=<number>'")
-    return name
-
-
-class SslSettings(Settings):
-    """One feature set of ``kind: ssl``.
-
-    Attributes:
-        clips: the recipe of ``clips`` to encode.
-        checkpoint: a Hugging Face id, a local folder, or ``untrained[:seed[,layers=n]]``: HuBERT-base with seeded
-            random weights. A local folder is known by its name: give changed weights a new name, or run ``dvc repro -f``.
-        revision: commit or tag of a Hugging Face id.
-        layers: which hidden states to store: 0 is the input of the transformer, 12 the last layer of the base size.
-        storage: element type of the stored frames.
-        pad: ``after`` encodes every clip at its own length; ``before`` fills it up with zeros first, as the original
-            did, which changes the frames of the speech itself.
-    """
-
-    kind: Literal["ssl"] = "ssl"
-    clips: str
-    checkpoint: Annotated[str, Field(min_length=1), AfterValidator(_checkpoint_name)] = "facebook/hubert-base-ls960"
-    revision: str | None = None
-    layers: Annotated[list[Annotated[int, Field(ge=0, le=48)]], Field(min_length=1)] | Literal["all"] = [12]
-    storage: Literal["float16"] = "float16"
-    pad: Literal["after", "before"] = "after"
 
 
 @dataclass(frozen=True)
@@ -158,14 +124,9 @@ def untrained_hubert(seed: int = 0, layers: int = 12) -> HubertModel:
         return HubertModel(HubertConfig(num_hidden_layers=layers)).eval()
 
 
-def is_untrained(checkpoint: str) -> bool:
-    """Whether a checkpoint's name stands for random weights."""
-    return _UNTRAINED.fullmatch(checkpoint) is not None
-
-
 def _load(settings: SslSettings) -> tuple[PreTrainedModel, Wav2Vec2FeatureExtractor]:
-    if untrained := _UNTRAINED.fullmatch(settings.checkpoint):
-        model = untrained_hubert(int(untrained["seed"] or 0), int(untrained["layers"] or 12))
+    if is_untrained(settings.checkpoint):
+        model = untrained_hubert(*untrained_parts(settings.checkpoint))
         return model, Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=False)
     checkpoint, revision = settings.checkpoint, settings.revision
     try:

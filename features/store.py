@@ -1,10 +1,11 @@
 """The HDF5 store of frame features: ``<folder>/<shard>.h5``, one contiguous dataset per layer.
 
 Each shard holds ``layer_<k>`` [sum of frames, D], ``offsets`` [N+1], ``id`` [N], ``checksum`` [N] (CRC-32 of an
-utterance's frames over all layers in order), ``seconds`` [N] (the uncut utterance), and attributes: fingerprint, recipe,
-frame rate and provenance. See `data.shards` for the file itself.
+utterance's frames over all layers in order), ``seconds`` [N] (the uncut utterance), and attributes: fingerprint,
+recipe, frame rate and provenance. See `data.shards` for the file itself.
 """
 
+import hashlib
 import json
 import zlib
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 
 from data.errors import UserError
-from data.shards import Shard
+from data.shards import Shard, content_digest
 
 KIND = "emocache-features"
 
@@ -92,9 +93,9 @@ class FeatureSet:
         }
 
     @cached_property
-    def fingerprint(self) -> str:
-        """Names the content of the whole set: the shards' fingerprints in order."""
-        return "-".join(shard.attributes["fingerprint"][:12] for shard in self.shards)
+    def digest(self) -> str:
+        """Names the bytes of the whole set: SHA-256 of the shards' own, in order."""
+        return hashlib.sha256("".join(content_digest(shard.path) for shard in self.shards).encode()).hexdigest()
 
     def num_frames(self, identifier: str) -> int:
         """T of one utterance."""

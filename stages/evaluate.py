@@ -10,7 +10,7 @@ from data.labels import label_utterances
 from data.manifest import read_manifest
 from data.splits import ROLES, fold_columns, read_splits, split_warnings
 from evaluation.assessment import assess, confusion_table, headline, interval_warning, learning_curve, read_runs
-from features.ssl import is_untrained
+from features.settings import is_untrained
 from features.store import FeatureSet
 from stages.running import ARTIFACTS, run_stage
 from stages.schema import Params, read_params

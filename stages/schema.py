@@ -12,7 +12,7 @@ from data.manifest import CorpusSettings, nearest
 from data.settings import Settings
 from data.splits import SplitSettings
 from evaluation.settings import EvaluateSettings
-from features.ssl import SslSettings
+from features.settings import SslSettings
 from models import HEADS
 from models.layers import HeadSettings
 from stages.params import parse, read_yaml

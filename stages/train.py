@@ -41,7 +41,7 @@ def main(name: str) -> None:
                 head=head.model_dump(),
                 training=training.model_dump(exclude={"seeds"}),
                 classes=classes,
-                features=features.fingerprint,
+                features=features.digest,
                 fold=fold,
                 seed=seed,
                 roles={role: vars(utterances) for role, utterances in roles.items()},

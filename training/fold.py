@@ -64,7 +64,7 @@ class FoldJob:
     threads: int
 
 
-def train_fold(job: FoldJob, on_epoch: Callable[[], None] = lambda: None) -> None:
+def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: None) -> None:
     """Train and write model.safetensors, config.json, history.csv, predictions.csv and embeddings.safetensors.
 
     Raises:
@@ -83,7 +83,7 @@ def train_fold(job: FoldJob, on_epoch: Callable[[], None] = lambda: None) -> Non
     model = StandardisedHead(head, mean, deviation).to(device)
     frames = open_frames(features, layer, device)
 
-    best_epoch, epochs_run = _fit(model, frames, job, on_epoch)
+    best_epoch, epochs_run = _fit(model, frames, job, on_epochs)
 
     config = {
         "format": "emocache-head",
@@ -94,7 +94,7 @@ def train_fold(job: FoldJob, on_epoch: Callable[[], None] = lambda: None) -> Non
         "classes": job.classes,
         "fold": job.fold,
         "seed": job.seed,
-        "features": {"set": job.features.name, "fingerprint": features.fingerprint, "recipe": features.recipe},
+        "features": {"set": job.features.name, "digest": features.digest, "recipe": features.recipe},
         "layer": layer,
         "dimension": features.dimension,
         "num_parameters": sum(parameter.numel() for parameter in head.parameters()),
@@ -106,7 +106,9 @@ def train_fold(job: FoldJob, on_epoch: Callable[[], None] = lambda: None) -> Non
     _write_predictions(model, frames, job)
 
 
-def _fit(model: StandardisedHead, frames: FrameSource, job: FoldJob, on_epoch: Callable[[], None]) -> tuple[int, int]:
+def _fit(
+    model: StandardisedHead, frames: FrameSource, job: FoldJob, on_epochs: Callable[[int], None]
+) -> tuple[int, int]:
     """Train; leave the best epoch's weights in the model; return that epoch and the number of epochs run."""
     training, train, validation = job.training, job.roles["train"], job.roles["validation"]
     optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
@@ -129,9 +131,10 @@ def _fit(model: StandardisedHead, frames: FrameSource, job: FoldJob, on_epoch: C
             else:
                 best_epoch = epoch
             live.next_step()
-            on_epoch()
+            on_epochs(1)
             if epoch - best_epoch >= training.patience:
                 break
+    on_epochs(training.epochs - epoch)  # spared by early stopping
     _merge_history(live_folder, job.folder / "history.csv")
     if best_state:
         model.load_state_dict(best_state)

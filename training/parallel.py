@@ -23,25 +23,25 @@ def choose_workers(jobs: int, device: str, workers: int | None = None) -> tuple[
     return workers, max(1, cores // workers)
 
 
-def train_folds(jobs: Sequence[FoldJob], workers: int, on_epoch: Callable[[], None]) -> Iterator[FoldJob]:
+def train_folds(jobs: Sequence[FoldJob], workers: int, on_epochs: Callable[[int], None]) -> Iterator[FoldJob]:
     """Train jobs, ``workers`` at a time, and yield each one as it finishes.
 
     Args:
         jobs: in the order in which they begin.
         workers: processes; 1 trains in this one.
-        on_epoch: called after each epoch of any job.
+        on_epochs: called with the number of epochs that are done, or spared by early stopping.
 
     Raises:
         UserError: what a job raised; the others are given up.
     """
     if workers == 1:
         for job in jobs:
-            train_fold(job, on_epoch)
+            train_fold(job, on_epochs)
             yield job
         return
     context = multiprocessing.get_context("spawn")
     epochs = context.SimpleQueue()
-    listener = threading.Thread(target=_listen, args=(epochs, on_epoch), daemon=True)
+    listener = threading.Thread(target=_listen, args=(epochs, on_epochs), daemon=True)
     listener.start()
     with ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(epochs,)) as pool:
         running = {pool.submit(_train_in_worker, job): job for job in jobs}
@@ -54,13 +54,13 @@ def train_folds(jobs: Sequence[FoldJob], workers: int, on_epoch: Callable[[], No
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
-    epochs.put(False)
+    epochs.put(None)
     listener.join()
 
 
-def _listen(epochs, on_epoch: Callable[[], None]) -> None:
-    while epochs.get():
-        on_epoch()
+def _listen(epochs, on_epochs: Callable[[int], None]) -> None:
+    while (count := epochs.get()) is not None:
+        on_epochs(count)
 
 
 _epochs = None  # the queue of this worker process; set once, when it begins
@@ -73,4 +73,4 @@ def _begin_worker(epochs) -> None:
 
 
 def _train_in_worker(job: FoldJob) -> None:
-    train_fold(job, lambda: _epochs.put(True))
+    train_fold(job, _epochs.put)

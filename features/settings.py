@@ -1,0 +1,50 @@
+"""The parameters of feature sets."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from data.settings import Settings
+
+_UNTRAINED = re.compile(r"untrained(?::(?P<seed>\d{1,9})(?:,layers=(?P<layers>\d{1,2}))?)?")
+
+
+def _checkpoint_name(name: str) -> str:
+    if name.startswith("untrained") and not _UNTRAINED.fullmatch(name):
+        raise ValueError("expected 'untrained', 'untrained:<seed>' or 'untrained:<seed>,layers=<number>'")
+    return name
+
+
+class SslSettings(Settings):
+    """One feature set of ``kind: ssl``.
+
+    Attributes:
+        clips: the recipe of ``clips`` to encode.
+        checkpoint: a Hugging Face id, a local folder, or ``untrained[:seed[,layers=n]]``: HuBERT-base with seeded
+            random weights. A local folder is known by its name: give changed weights a new one, or ``dvc repro -f``.
+        revision: commit or tag of a Hugging Face id.
+        layers: which hidden states to store: 0 is the input of the transformer, 12 the last layer of the base size.
+        storage: element type of the stored frames.
+        pad: ``after`` encodes every clip at its own length; ``before`` fills it up with zeros first, as the original
+            did, which changes the frames of the speech itself.
+    """
+
+    kind: Literal["ssl"] = "ssl"
+    clips: str
+    checkpoint: Annotated[str, Field(min_length=1), AfterValidator(_checkpoint_name)] = "facebook/hubert-base-ls960"
+    revision: str | None = None
+    layers: Annotated[list[Annotated[int, Field(ge=0, le=48)]], Field(min_length=1)] | Literal["all"] = [12]
+    storage: Literal["float16"] = "float16"
+    pad: Literal["after", "before"] = "after"
+
+
+def is_untrained(checkpoint: str) -> bool:
+    """Whether a checkpoint's name stands for random weights."""
+    return _UNTRAINED.fullmatch(checkpoint) is not None
+
+
+def untrained_parts(checkpoint: str) -> tuple[int, int]:
+    """``untrained[:seed[,layers=n]]`` -> seed (0) and number of layers (12)."""
+    parts = _UNTRAINED.fullmatch(checkpoint)
+    return int(parts["seed"] or 0), int(parts["layers"] or 12)
