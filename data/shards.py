@@ -1,20 +1,23 @@
 """The HDF5 layout that clips and features share: rows of all utterances end to end, and where each one begins.
 
 A shard holds contiguous datasets of rows (``waveform``, or ``layer_12`` and so on), ``offsets`` [N+1], ``id`` [N] and a
-few columns [N]. Contiguous data can be memory-mapped by any number of processes. HDF5 writes only the frame of the
-file; rows are written and read at their place in it, in any order, with plain system calls, which report a full disk as
-such.
+few columns [N]. Contiguous data can be memory-mapped by any number of processes. HDF5 lays out the frame of the
+file in memory; everything reaches the disk by plain system calls, rows in any order. They report a full disk as such,
+where HDF5 has been seen to crash.
 
 Beside ``<shard>.h5`` stands ``<shard>.json`` with its size and SHA-256. Readers check both before HDF5 sees a byte: a
 damaged HDF5 file can pass its own checksums and has been seen to hang the library. The same content is the same bytes:
 no time stamps.
 """
 
+import errno
 import hashlib
+import io
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -69,7 +72,8 @@ class ShardWriter:
         self._partial = path.with_name(f".{path.name}.partial")
         self._places: dict[str, tuple[int, np.dtype]] = {}
         total, count = int(self.offsets[-1]), len(ids)
-        with _full_disk_is_the_users(path), h5py.File(self._partial, "w", libver="v110") as file:
+        frame = _SparseMemory()
+        with h5py.File(frame, "w", libver="v110") as file:
             file.attrs.update({"format": kind, "format_version": FORMAT_VERSION, **(attributes or {})})
             for name, values in {"offsets": self.offsets, "id": _fixed_width(ids), **(columns or {})}.items():
                 file.create_dataset(name, data=values)
@@ -77,9 +81,18 @@ class ShardWriter:
                 self._allocate(file, dataset, total)
             for column in late_columns:
                 self._allocate(file, column, count)
-        self._file = os.open(self._partial, os.O_RDWR)
+        self._frame = frame
 
     def __enter__(self):
+        self._file = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            for position, page in self._frame.pages():
+                self._pwrite(page, position)
+            with _full_disk_is_the_users(self.path):
+                os.ftruncate(self._file, self._frame.size)
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
         return self
 
     def write(self, index: int, rows: dict[str, np.ndarray]) -> None:
@@ -117,7 +130,9 @@ class ShardWriter:
     def _write_at(self, name: str, row: int, values: np.ndarray) -> None:
         start, dtype, row_bytes = self._places[name]
         content = memoryview(np.ascontiguousarray(values, dtype=dtype)).cast("B") if values.size else b""
-        position = start + row * row_bytes
+        self._pwrite(content, start + row * row_bytes)
+
+    def _pwrite(self, content: bytes | memoryview, position: int) -> None:
         with _full_disk_is_the_users(self.path):
             while len(content):
                 written = os.pwrite(self._file, content, position)
@@ -249,26 +264,70 @@ def _plain(value):
     return value.item() if isinstance(value, np.generic) else value
 
 
-class _full_disk_is_the_users:  # noqa: N801  reads as a statement
+class _SparseMemory(io.RawIOBase):
+    """A file in memory that holds only the pages written to: HDF5's frame without the rows' gigabytes."""
+
+    _PAGE = 4096
+
+    def __init__(self):
+        super().__init__()
+        self.size = 0
+        self._position = 0
+        self._pages: dict[int, bytearray] = {}
+
+    def pages(self) -> Iterator[tuple[int, bytes]]:
+        """Position and content of every page, none beyond the end."""
+        for number, page in sorted(self._pages.items()):
+            position = number * self._PAGE
+            yield position, bytes(page[: max(0, self.size - position)])
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._position = offset + (0, self._position, self.size)[whence]
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def truncate(self, size: int) -> int:
+        self.size = size
+        return size
+
+    def write(self, content) -> int:
+        for page, within, part in self._spans(memoryview(content).cast("B")):
+            self._pages.setdefault(page, bytearray(self._PAGE))[within : within + len(part)] = part
+        self.size = max(self.size, self._position)
+        return len(content)
+
+    def readinto(self, buffer) -> int:
+        for page, within, part in self._spans(memoryview(buffer).cast("B")):
+            part[:] = self._pages.get(page, bytes(self._PAGE))[within : within + len(part)]
+        return len(buffer)
+
+    def _spans(self, content: memoryview) -> Iterator[tuple[int, int, memoryview]]:
+        """A stretch at the current position, page by page; moves the position behind it."""
+        while len(content):
+            page, within = divmod(self._position, self._PAGE)
+            count = min(len(content), self._PAGE - within)
+            yield page, within, content[:count]
+            content = content[count:]
+            self._position += count
+
+
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the quota is used up",
+    errno.EFBIG: "the file is larger than permitted",
+}
+
+
+@contextmanager
+def _full_disk_is_the_users(path: Path) -> Iterator[None]:
     """Turn "no space left" into a message for the user."""
-
-    _errors = {
-        28: "the disk is full",
-        27: "the file is larger than permitted",
-        122: "the quota is used up",
-    }
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, trace):
-        if isinstance(error, OSError):
-            number = error.errno or next((code for code in self._errors if f"errno = {code}" in str(error)), None)
-            if number in self._errors:
-                raise UserError(
-                    f"{self.path}: cannot write: {self._errors[number]}. Make room and run `dvc repro` again; "
-                    "what is finished is kept."
-                ) from error
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise UserError(
+            f"{path}: cannot write: {_FULL[error.errno]}. Make room, then `dvc repro` again: what is finished is kept."
+        ) from error

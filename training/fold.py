@@ -113,7 +113,7 @@ def _fit(
     training, train, validation = job.training, job.roles["train"], job.roles["validation"]
     optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
     generator = torch.Generator().manual_seed(job.seed * 1_000_003 + job.fold)
-    best_score, best_epoch, best_state = (-1.0, 0.0), 0, None
+    best_ua, best_epoch, best_state = -1.0, 0, None
     live_folder = job.folder / "dvclive"
     with Live(str(live_folder), dvcyaml=None, save_dvc_exp=False, report=None) as live:
         for epoch in range(1, training.epochs + 1):
@@ -124,9 +124,8 @@ def _fit(
                 scores = _validate(model, frames, validation)
                 for name, value in scores.items():
                     live.log_metric(name, value)
-                score = (scores["validation_ua"], -scores["validation_loss"])
-                if score > best_score:
-                    best_score, best_epoch = score, epoch
+                if scores["validation_ua"] > best_ua:
+                    best_ua, best_epoch = scores["validation_ua"], epoch
                     best_state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
             else:
                 best_epoch = epoch

@@ -1,0 +1,193 @@
+"""Builders of small real inputs: waveforms, feature files, parameters, whole projects."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from ruamel.yaml import YAML
+
+from data.shards import Rows, ShardWriter
+from features.store import KIND, frames_checksum
+
+REPOSITORY = Path(__file__).parent.parent
+ROOMS = ("app", "data", "evaluation", "features", "models", "stages", "training")
+TINY_ENCODER = "untrained:0,layers=2"
+
+
+def tone(seconds: float, sample_rate: int = 16000, frequency: float = 220.0, level: float = 0.3) -> np.ndarray:
+    """A tone with a little noise, float32 [num_samples]."""
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    noise = np.random.default_rng(int(frequency)).normal(0, 0.01, len(time))
+    return (level * np.sin(2 * np.pi * frequency * time) + noise).astype(np.float32)
+
+
+def write_wav(path: Path, seconds: float = 0.5, **how) -> Path:
+    """A small wav file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, tone(seconds, **how), how.get("sample_rate", 16000))
+    return path
+
+
+def write_features(folder: Path, dimension: int = 12, classes: int = 3, speakers: int = 6, each: int = 10) -> Path:
+    """Shards of features, one per speaker; utterance ``s<speaker>-<n>-<class>`` has frames around its class's mean."""
+    random = np.random.default_rng(5)
+    means = random.normal(0, 1.5, (classes, dimension))
+    folder.mkdir(parents=True)
+    for speaker in range(speakers):
+        labels = [number % classes for number in range(each)]
+        frames = [
+            (means[label] + random.normal(0, 1, (random.integers(5, 30), dimension))).astype(np.float16)
+            for label in labels
+        ]
+        recipe = {
+            "checkpoint": "untrained",
+            "layers": [12],
+            "dimension": dimension,
+            "clips": {"sample_rate": 16000, "seconds": 3.0, "crop": "start"},
+            "pad": "after",
+        }
+        with ShardWriter(
+            folder / f"speaker-{speaker}.h5",
+            KIND,
+            ids=[f"s{speaker}-{number}-{label}" for number, label in enumerate(labels)],
+            lengths=[len(each) for each in frames],
+            rows=[Rows("layer_12", "f2", (dimension,))],
+            columns={"seconds": np.array([len(each) / 50 for each in frames])},
+            late_columns=[Rows("checksum", "u4")],
+            attributes={"recipe": json.dumps(recipe), "fingerprint": f"{speaker:064x}", "provenance": "{}"},
+        ) as shard:
+            for place, rows in enumerate(frames):
+                shard.write(place, {"layer_12": rows})
+            shard.set_column("checksum", np.array([frames_checksum([rows]) for rows in frames]))
+    return folder
+
+
+def write_emodb(
+    root: Path, speakers: tuple[str, ...] = ("03", "08", "09", "10", "11"), sentences=("a01", "b02")
+) -> Path:
+    """A miniature of EmoDB: every speaker says every sentence in every emotion."""
+    for speaker in speakers:
+        for sentence in sentences:
+            for place, emotion in enumerate("WLEAFTN"):
+                write_wav(root / "wav" / f"{speaker}{sentence}{emotion}a.wav", 0.4, frequency=120 + 40 * place)
+    return root
+
+
+def write_ravdess(root: Path, actors: int = 6) -> Path:
+    """A miniature of RAVDESS at 48 kHz."""
+    for actor in range(1, actors + 1):
+        for emotion in range(1, 9):
+            name = f"03-01-{emotion:02d}-01-01-01-{actor:02d}.wav"
+            write_wav(root / f"Actor_{actor:02d}" / name, 0.4, frequency=100 + 30 * emotion, sample_rate=48000)
+    return root
+
+
+def read_preset(name: str) -> dict:
+    """A preset's parameters."""
+    return YAML(typ="safe").load(REPOSITORY / "presets" / f"{name}.yaml")
+
+
+def tiny_params(preset: str = "demo", **training) -> dict:
+    """A preset made small: two encoder layers, one epoch, one seed, the smallest heads, one process."""
+    params = read_preset(preset)
+    for features in params["features"].values():
+        features.update(checkpoint=TINY_ENCODER, layers=[2])
+    params["training"].update({"epochs": 1, "seeds": [1], "batch_size": 8, **training})
+    for head in params["heads"].values():
+        if "hidden_size" in head:
+            head.update(hidden_size=4, num_layers=1)
+    params["evaluate"]["bootstrap"] = 100
+    params["runtime"]["workers"] = 1
+    return params
+
+
+class Project:
+    """A clone of this project's rooms in a folder of its own, driven by real commands."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    @classmethod
+    def create(cls, folder: Path, params: dict) -> "Project":
+        """Copy the rooms and the pipeline, commit them, and put parameters in place."""
+        folder.mkdir(parents=True)
+        for room in ROOMS:
+            shutil.copytree(REPOSITORY / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(REPOSITORY / "presets", folder / "presets")
+        for name in ("dvc.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore"):
+            (folder / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(REPOSITORY / name, folder / name)
+        project = cls(folder)
+        project.write_params(params)
+        project.git("init", "--quiet")
+        project.commit()
+        return project
+
+    def copy(self, folder: Path) -> "Project":
+        """An independent copy, caches and all."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
+    def write_params(self, params: dict) -> None:
+        with (self.folder / "params.yaml").open("w") as file:
+            YAML().dump(params, file)
+
+    def read_params(self) -> dict:
+        return YAML(typ="safe").load(self.folder / "params.yaml")
+
+    def git(self, *arguments: str) -> None:
+        identity = ["-c", "user.name=t", "-c", "user.email=t@t"]
+        subprocess.run(["git", *identity, *arguments], cwd=self.folder, check=True, capture_output=True)
+
+    def commit(self) -> None:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "state")
+
+    def run(self, *command: str, ok: bool = True) -> str:
+        """Run a command here and return what it printed."""
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        if ok != (done.returncode == 0):
+            raise AssertionError(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}")
+        return done.stdout
+
+    def start(self, *command: str) -> subprocess.Popen:
+        """Start a command here, in a process group of its own."""
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def repro(self, *arguments: str) -> "Repro":
+        return Repro(self.run("dvc", "repro", *arguments))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return {**os.environ, "PATH": path, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"}
+
+    def bytes_below(self, folder: str) -> dict[str, bytes]:
+        root = self.folder / folder
+        return {
+            path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()
+        }
+
+
+class Repro:
+    """What one `dvc repro` did, as it printed it."""
+
+    def __init__(self, output: str):
+        self.output = output
+        self.ran = re.findall(r"Running stage '([^']+)'", output)
+        self.encoded = sum(int(count) for count in re.findall(r"(\d+) clips encoded", output))

@@ -1,0 +1,125 @@
+"""What the readers make of each corpus, and of folders that are not it."""
+
+import pytest
+
+from data.corpora import emodb, iemocap, ravdess
+from data.errors import UserError
+from data.manifest import CorpusSettings, build_manifest, read_manifest, write_manifest
+from data.synthesis import write_demo_corpus
+from tests.builders import write_emodb, write_ravdess, write_wav
+
+ANNOTATION = "[6.2901 - 8.2357]\t{id}\t{code}\t[2.5000, 2.5000, 2.5000]\nC-E2:\tNeutral;\t()\n\n"
+
+
+def write_iemocap(root, dialogs: dict[str, list[tuple[str, str]]], transcripts: bytes = b""):
+    """A miniature: dialog -> (id, code)."""
+    for dialog, utterances in dialogs.items():
+        session = root / f"Session{int(dialog[3:5])}"
+        folder = session / "dialog/EmoEvaluation"
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = "".join(ANNOTATION.format(id=identifier, code=code) for identifier, code in utterances)
+        (folder / f"{dialog}.txt").write_text("% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n" + lines)
+        (session / "dialog/transcriptions").mkdir(exist_ok=True)
+        (session / f"dialog/transcriptions/{dialog}.txt").write_bytes(transcripts)
+        for identifier, _ in utterances:
+            write_wav(session / "sentences/wav" / dialog / f"{identifier}.wav", 0.1)
+    return root
+
+
+def test_iemocap_speaker_is_the_letter_of_the_last_part(tmp_path):
+    root = write_iemocap(tmp_path, {"Ses01F_impro01": [("Ses01F_impro01_F000", "neu"), ("Ses01F_impro01_M003", "ang")]})
+    speakers = {each.id: (each.speaker, each.gender) for each in iemocap.read_utterances(root)}
+    assert speakers == {
+        "Ses01F_impro01_F000": ("Ses01F", "female"),
+        "Ses01F_impro01_M003": ("Ses01M", "male"),
+    }
+
+
+def test_iemocap_fields(tmp_path):
+    root = write_iemocap(
+        tmp_path,
+        {"Ses02M_script01_1b": [("Ses02M_script01_1b_F007", "exc")]},
+        transcripts="Ses02M_script01_1b_F007 [006.2901-008.2357]: Caf\xe9, excuse me.\nM: [LAUGHTER]\n".encode(
+            "latin-1"
+        ),
+    )
+    (utterance,) = iemocap.read_utterances(root)
+    assert (utterance.style, utterance.dialog, utterance.session, utterance.shard) == (
+        "scripted",
+        "Ses02M_script01_1b",
+        "Session2",
+        "Session2",
+    )
+    assert utterance.path == "Session2/sentences/wav/Ses02M_script01_1b/Ses02M_script01_1b_F007.wav"
+    assert (utterance.emotion, utterance.start, utterance.end, utterance.valence) == ("exc", 6.2901, 8.2357, 2.5)
+    assert utterance.text == "Café, excuse me."
+
+
+def test_iemocap_ignores_what_macos_leaves_behind(tmp_path):
+    root = write_iemocap(tmp_path, {"Ses01F_impro01": [("Ses01F_impro01_F000", "neu")]})
+    (root / "Session1/dialog/EmoEvaluation/._Ses01F_impro01.txt").write_bytes(b"\x00\x05\x16\x07\xff[")
+    assert len(iemocap.read_utterances(root)) == 1
+
+
+@pytest.mark.parametrize("kept", [8, 25, 45, 60])
+def test_iemocap_annotation_cut_short_names_file_and_line(tmp_path, kept):
+    root = write_iemocap(tmp_path, {"Ses01F_impro01": [("Ses01F_impro01_F000", "neu"), ("Ses01F_impro01_F001", "sad")]})
+    path = root / "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
+    text = path.read_text()
+    path.write_text(text[: text.rindex("[6.2901") + kept])
+    with pytest.raises(UserError, match=r"EmoEvaluation/Ses01F_impro01\.txt:6: cannot read"):
+        iemocap.read_utterances(root)
+
+
+def test_emodb_fields(tmp_path):
+    utterances = {each.id: each for each in emodb.read_utterances(write_emodb(tmp_path))}
+    assert len(utterances) == 5 * 2 * 7
+    one = utterances["08b02Ta"]
+    assert (one.speaker, one.text, one.emotion, one.gender, one.path) == ("08", "b02", "T", "female", "wav/08b02Ta.wav")
+
+
+def test_ravdess_counts_nested_copies_once_and_leaves_song_out(tmp_path):
+    root = write_ravdess(tmp_path, actors=2)
+    write_ravdess(root / "audio_speech_actors_01-24", actors=2)
+    write_wav(root / "Actor_01/03-02-01-01-01-01-01.wav")
+    utterances = ravdess.read_utterances(root)
+    assert len(utterances) == 2 * 8
+    assert {(each.speaker, each.gender) for each in utterances} == {("01", "male"), ("02", "female")}
+    assert all(each.path.startswith("Actor_") for each in utterances)
+
+
+@pytest.mark.parametrize("reader", [iemocap, emodb, ravdess])
+def test_a_folder_that_is_not_the_corpus_is_refused(tmp_path, reader):
+    write_wav(tmp_path / "wav" / "holiday.wav")
+    with pytest.raises(UserError, match="does not look like"):
+        reader.read_utterances(tmp_path)
+
+
+def test_demo_corpus_same_seed_same_bytes(tmp_path):
+    for name, seed in (("one", 1), ("two", 1), ("three", 2)):
+        write_demo_corpus(tmp_path / name, utterances=40, seed=seed)
+    content = {
+        name: {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.*")}
+        for name in ("one", "two", "three")
+    }
+    assert content["one"] == content["two"]
+    assert content["one"] != content["three"]
+
+
+def test_manifest_survives_the_disk(demo_corpus, tmp_path):
+    manifest = build_manifest(CorpusSettings(name="demo", root=str(demo_corpus), exclude={"emotion": ["xxx"]}))
+    write_manifest(manifest, tmp_path / "manifest.csv")
+    again = read_manifest(tmp_path / "manifest.csv")
+    assert again.equals(manifest)
+    assert list(manifest["id"]) == sorted(manifest["id"])
+    assert manifest["speaker"].nunique() == 10
+    assert "xxx" not in set(manifest["emotion"])
+
+
+def test_manifest_names_missing_folder_and_missing_audio(demo_corpus, tmp_path):
+    with pytest.raises(UserError, match="no corpus folder corpora/nowhere"):
+        build_manifest(CorpusSettings(name="iemocap", root="corpora/nowhere"))
+    root = write_iemocap(tmp_path, {"Ses01F_impro01": [("Ses01F_impro01_F000", "neu")]})
+    (root / "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav").unlink()
+    with pytest.raises(UserError, match=r"1 annotated utterances have no audio file[\s\S]*F000\.wav"):
+        build_manifest(CorpusSettings(name="iemocap", root=str(root)))

@@ -1,0 +1,49 @@
+"""The one place that maps labels."""
+
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from data.errors import UserError
+from data.labels import TaskSettings, check_codes, label_utterances
+
+CLASSES = {"neutral": ["neu"], "happy": ["hap", "exc"], "angry": ["ang"], "sad": ["sad"]}
+
+
+def manifest(*codes: str) -> pd.DataFrame:
+    styles = ["improvised" if place % 2 else "scripted" for place in range(len(codes))]
+    return pd.DataFrame({"id": [f"u{place}" for place in range(len(codes))], "emotion": codes, "style": styles})
+
+
+def test_every_code_gets_its_class_and_others_drop_out():
+    labelled = label_utterances(
+        manifest("sad", "exc", "fru", "ang", "hap", "neu", "xxx"), TaskSettings(classes=CLASSES)
+    )
+    assert dict(zip(labelled["id"], labelled["label"], strict=True)) == {
+        "u0": "sad",
+        "u1": "happy",
+        "u3": "angry",
+        "u4": "happy",
+        "u5": "neutral",
+    }
+
+
+def test_where_keeps_only_what_it_names():
+    classes = {"neutral": ["neu"], "sad": ["sad"]}
+    table = manifest("neu", "neu", "sad", "sad")
+    labelled = label_utterances(table, TaskSettings(classes=classes, where={"style": ["improvised"]}))
+    assert list(labelled["id"]) == ["u1", "u3"]
+    with pytest.raises(UserError, match=r"task\.where\.style.*improvised"):
+        label_utterances(table, TaskSettings(classes=classes, where={"style": ["sung"]}))
+
+
+def test_a_code_in_two_classes_is_refused():
+    with pytest.raises(ValidationError, match="stands in 'a' and again in 'b'"):
+        TaskSettings(classes={"a": ["hap"], "b": ["exc", "hap"]})
+
+
+def test_a_class_without_utterances_and_an_unknown_code_are_named():
+    with pytest.raises(UserError, match="no utterance of angry"):
+        label_utterances(manifest("neu", "hap", "sad"), TaskSettings(classes=CLASSES))
+    with pytest.raises(UserError, match="no code 'happ'; did you mean 'hap'"):
+        check_codes(TaskSettings(classes={"neutral": ["neu"], "happy": ["happ"]}), "iemocap")

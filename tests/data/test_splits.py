@@ -1,0 +1,133 @@
+"""Roles: above all, no speaker in two of them."""
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.errors import UserError
+from data.splits import SplitSettings, fold_columns, make_splits, shared_speakers, split_warnings
+
+
+def utterances(sessions: int, per_speaker: int = 3, speakers_per_session: int = 2) -> pd.DataFrame:
+    rows = [
+        {
+            "id": f"s{session}{letter}{number}",
+            "speaker": f"s{session}{letter}",
+            "session": f"session{session}",
+            "dialog": f"s{session}d{number}",
+            "label": "ab"[number % 2],
+            "text": "",
+        }
+        for session in range(sessions)
+        for letter in "FMX"[:speakers_per_session]
+        for number in range(per_speaker)
+    ]
+    return pd.DataFrame(rows)
+
+
+@given(
+    sessions=st.integers(3, 7),
+    per_speaker=st.integers(2, 5),
+    scheme=st.sampled_from(["session", "speaker"]),
+    validation=st.sampled_from(["group", "speaker", "none"]),
+    folds=st.one_of(st.none(), st.integers(3, 6)),
+    seed=st.integers(0, 99),
+)
+def test_no_speaker_plays_two_roles(sessions, per_speaker, scheme, validation, folds, seed):
+    labelled = utterances(sessions, per_speaker)
+    groups = sessions if scheme == "session" else 2 * sessions
+    folds = None if folds is None else min(folds, groups)
+    splits = make_splits(labelled, SplitSettings(scheme=scheme, validation=validation, folds=folds, seed=seed))
+    assert list(splits["id"]) == list(labelled["id"])
+    tested = pd.Series(0, index=splits.index)
+    for column in fold_columns(splits):
+        assert shared_speakers(labelled["speaker"], splits[column]) == []
+        assert (splits[column] == "train").any()
+        assert (splits[column] == "validation").any() == (validation != "none")
+        tested += splits[column] == "test"
+    assert (tested == 1).all()
+
+
+def test_validation_speakers_dialogue_partner_leaves_training():
+    labelled = utterances(4)
+    splits = make_splits(labelled, SplitSettings(scheme="session", validation="speaker"))
+    for column in fold_columns(splits):
+        (chosen,) = set(labelled["speaker"][splits[column] == "validation"])
+        partner = chosen[:-1] + ("M" if chosen[-1] == "F" else "F")
+        assert set(splits[column][labelled["speaker"] == partner]) == {""}
+
+
+def test_fewer_folds_take_consecutive_groups_and_the_next_validates():
+    splits = make_splits(utterances(6), SplitSettings(scheme="session", folds=3))
+    first = splits["fold_0"].groupby(splits["id"].str[:2]).first()
+    assert dict(first) == {
+        "s0": "test",
+        "s1": "test",
+        "s2": "validation",
+        "s3": "validation",
+        "s4": "train",
+        "s5": "train",
+    }
+
+
+def test_random_splits_are_warned_of():
+    labelled = utterances(5, per_speaker=6)
+    splits = make_splits(labelled, SplitSettings(scheme="random"))
+    warnings = split_warnings(labelled, splits, ["a", "b"])
+    assert len(fold_columns(splits)) == 5
+    assert any(warning.startswith("Speaker leakage") for warning in warnings)
+    sound = make_splits(labelled, SplitSettings(scheme="session"))
+    assert split_warnings(labelled, sound, ["a", "b"]) == []
+
+
+def test_shared_sentences_are_warned_of_but_greetings_are_not():
+    labelled = utterances(4).assign(text="Well, that is what she said.")
+    splits = make_splits(labelled, SplitSettings(scheme="session"))
+    assert any("Shared sentences: 100%" in warning for warning in split_warnings(labelled, splits, ["a", "b"]))
+    assert split_warnings(labelled.assign(text="Yeah."), splits, ["a", "b"]) == []
+    assert split_warnings(labelled.assign(text="a07"), splits, ["a", "b"])  # the code of a fixed sentence
+
+
+def test_absent_classes_are_warned_of():
+    labelled = utterances(4).assign(label="a")
+    splits = make_splits(labelled, SplitSettings(scheme="session"))
+    assert "fold_0: no b in test." in split_warnings(labelled, splits, ["a", "b"])
+
+
+def test_official_folds_from_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/folds").mkdir(parents=True)
+    labelled = utterances(4)
+    settings = SplitSettings(scheme="file", file="data/folds/official.csv")
+    official = pd.DataFrame({"id": labelled["id"], "fold": labelled["session"]})
+    official.sample(frac=1, random_state=1).to_csv(settings.file, index=False)
+    expected = make_splits(labelled, SplitSettings(scheme="session"))
+    assert make_splits(labelled, settings).equals(expected)
+
+    expected.drop(columns="label").to_csv(settings.file, index=False)
+    assert make_splits(labelled, settings).equals(expected)
+
+    official.assign(fold=[str(place % 3) for place in official.index]).to_csv(settings.file, index=False)
+    with pytest.raises(UserError, match="speakers in more than one role: s0F"):
+        make_splits(labelled, settings)
+    official.iloc[1:].to_csv(settings.file, index=False)
+    with pytest.raises(UserError, match="1 labelled utterances are not in it"):
+        make_splits(labelled, settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"scheme": "session", "folds": 9}, "only 4 sessions"),
+        ({"scheme": "session", "folds": 2}, "needs at least 3 test groups"),
+    ],
+)
+def test_impossible_splits_say_why(settings, message):
+    with pytest.raises(UserError, match=message):
+        make_splits(utterances(4), SplitSettings(**settings))
+
+
+def test_a_corpus_without_sessions_says_what_to_use():
+    with pytest.raises(UserError, match="names no sessions; use scheme: speaker"):
+        make_splits(utterances(4).assign(session=""), SplitSettings(scheme="session"))

@@ -1,0 +1,141 @@
+"""The field's metrics, and intervals over speakers."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+
+from evaluation.assessment import HeadRuns, assess, confusion_table, headline
+from evaluation.metrics import (
+    confusion_matrix,
+    macro_f1,
+    precision,
+    recall,
+    unweighted_accuracy,
+    weighted_accuracy,
+    weighted_f1,
+)
+from evaluation.settings import EvaluateSettings
+from evaluation.statistics import speaker_bootstrap
+
+CLASSES = ["neutral", "happy", "angry"]
+
+
+def test_metrics_equal_scikit_learns():
+    random = np.random.default_rng(0)
+    labels, predicted = random.integers(0, 4, 200), random.integers(0, 4, 200)
+    confusion = confusion_matrix(labels, predicted, 4)
+    assert weighted_accuracy(confusion) == pytest.approx(accuracy_score(labels, predicted))
+    assert unweighted_accuracy(confusion) == pytest.approx(balanced_accuracy_score(labels, predicted))
+    assert macro_f1(confusion) == pytest.approx(f1_score(labels, predicted, average="macro"))
+    assert weighted_f1(confusion) == pytest.approx(f1_score(labels, predicted, average="weighted"))
+
+
+def test_an_absent_class_does_not_count():
+    confusion = confusion_matrix(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2]), 3)
+    assert unweighted_accuracy(confusion) == 0.75
+    assert recall(confusion).tolist() == [1, 0.5, 0]
+    assert precision(confusion).tolist() == [1, 1, 0]
+
+
+def test_rows_are_the_truth():
+    assert confusion_matrix(np.array([0]), np.array([2]), 3).tolist() == [[0, 0, 1], [0, 0, 0], [0, 0, 0]]
+
+
+def runs(correct, seeds=(1, 2), folds=2, each=12) -> HeadRuns:
+    """Predictions of two speakers per fold; ``correct(fold, seed, number)`` says whether one is right."""
+    rows = []
+    for fold in range(folds):
+        for seed in seeds:
+            for number in range(each):
+                label = number % 3
+                predicted = label if correct(fold, seed, number) else (label + 1) % 3
+                probabilities = {f"p_{name}": float(place == predicted) for place, name in enumerate(CLASSES)}
+                rows.append(
+                    {
+                        "id": f"{fold}-{number}",
+                        "role": "test",
+                        "speaker": f"f{fold}{number % 2}",
+                        "label": CLASSES[label],
+                        "predicted": CLASSES[predicted],
+                        **probabilities,
+                        "fold": fold,
+                        "seed": seed,
+                    }
+                )
+    table = pd.DataFrame([{"fold": 0, "seed": 1, "best_epoch": 3, "epochs_run": 5}])
+    return HeadRuns({"classes": CLASSES}, table, pd.DataFrame(rows), pd.DataFrame())
+
+
+SETTINGS = EvaluateSettings(bootstrap=200)
+
+
+def test_perfect_predictions_are_one_hundred_percent():
+    result = assess(runs(lambda *_: True), SETTINGS)
+    assert all(metric["mean"] == metric["low"] == metric["high"] == 1 for metric in result["metrics"].values())
+    assert result["num_speakers"] == 4
+    assert result["chance_ua"] == pytest.approx(1 / 3)
+
+
+def test_a_label_map_off_by_one_is_zero_percent():
+    assert assess(runs(lambda *_: False), SETTINGS)["metrics"]["ua"]["mean"] == 0
+
+
+def test_pooled_over_folds_mean_over_seeds_and_their_deviations():
+    """Fold 0 is right in both seeds; fold 1 only in seed 1."""
+    result = assess(runs(lambda fold, seed, _: fold == 0 or seed == 1), SETTINGS)
+    wa = result["metrics"]["wa"]
+    assert wa["mean"] == pytest.approx((1 + 0.5) / 2)
+    assert wa["sd_seeds"] == pytest.approx(np.std([1, 0.5], ddof=1))
+    assert wa["mean_folds"] == pytest.approx(0.75)
+    assert wa["sd_folds"] == pytest.approx(np.std([1, 0.5], ddof=1))
+    assert [row["wa"] for row in result["per_fold"]] == [1, 0.5]
+    assert np.sum(result["confusion"]) == 24
+
+
+def test_validation_predictions_are_left_out():
+    both = runs(lambda *_: True)
+    validation = both.predictions.assign(role="validation", predicted="neutral")
+    mixed = HeadRuns(both.config, both.runs, pd.concat([both.predictions, validation]), both.histories)
+    assert assess(mixed, SETTINGS)["metrics"]["ua"]["mean"] == 1
+
+
+def test_ensemble_votes_by_mean_probability():
+    result = assess(runs(lambda fold, seed, _: seed != 2, seeds=(1, 2, 3)), SETTINGS)
+    assert result["metrics"]["wa"]["mean"] == pytest.approx(2 / 3)
+    assert result["ensemble"]["wa"] == 1
+
+
+def test_headline_is_at_most_eight_scalars():
+    scalars = headline(assess(runs(lambda fold, *_: fold == 0), SETTINGS))
+    assert len(scalars) <= 8
+    assert all(isinstance(value, float) for value in json.loads(json.dumps(scalars)).values())
+
+
+def test_confusion_table_has_a_row_per_utterance():
+    table = confusion_table(assess(runs(lambda fold, *_: fold == 0), SETTINGS))
+    assert len(table) == 24
+    assert (table["actual"] == table["predicted"]).sum() == 12
+
+
+def test_the_bootstrap_draws_speakers_not_utterances():
+    """Two speakers, one always right and one always wrong: between them anything from 0 to 1 may be drawn."""
+    right, wrong = np.diag([50, 50]), np.fliplr(np.diag([50, 50]))
+    confusions = np.stack([right, wrong])[:, None]
+    assert speaker_bootstrap(confusions, weighted_accuracy, 1000, seed=1) == (0, 1)
+    same = np.stack([right] * 5)[:, None]
+    assert speaker_bootstrap(same, weighted_accuracy, 1000, seed=1) == (1, 1)
+
+
+def test_the_bootstrap_covers_the_truth_about_as_often_as_it_says():
+    random = np.random.default_rng(0)
+    hits = 0
+    for trial in range(60):
+        skill = random.normal(0.6, 0.1, 30).clip(0, 1)  # 30 speakers of 40 utterances
+        right = random.binomial(40, skill)
+        confusions = np.array([[[[hit, 40 - hit], [0, 0]]] for hit in right])
+        low, high = speaker_bootstrap(confusions, weighted_accuracy, 400, seed=trial)
+        hits += low <= 0.6 <= high
+    assert hits >= 51

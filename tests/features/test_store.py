@@ -1,0 +1,130 @@
+"""Damage is found before HDF5 sees it, and a full disk leaves nothing half written."""
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from app.store_listing import list_store, verify_store
+from data import shards
+from data.errors import UserError
+from data.shards import Rows, ShardWriter, seal
+from features.store import FeatureSet, verify_shard
+from tests.builders import REPOSITORY
+
+
+@pytest.fixture
+def folder(feature_folder, tmp_path):
+    return shutil.copytree(feature_folder, tmp_path / "features" / "easy")
+
+
+def test_any_utterance_by_its_id(folder):
+    features = FeatureSet(folder)
+    frames, lengths = features.gather(["s5-0-0", "s0-9-0"], layer=12)
+    assert frames.shape == (2, lengths.max(), 12)
+    for row, identifier in enumerate(["s5-0-0", "s0-9-0"]):
+        np.testing.assert_array_equal(frames[row, : lengths[row]], features.frames(identifier, 12))
+        assert not frames[row, lengths[row] :].any()
+    assert verify_shard(folder / "speaker-0.h5") == []
+
+
+@pytest.mark.parametrize("position", [0.0, 0.3, 0.7, 0.999])
+def test_a_flipped_bit_anywhere_is_found(folder, position):
+    path = folder / "speaker-2.h5"
+    content = bytearray(path.read_bytes())
+    content[int(position * len(content))] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"speaker-2\.h5: damaged.*dvc repro"):
+        FeatureSet(folder)
+    with pytest.raises(UserError, match="1 problems in 6 shards"):
+        verify_store(folder)
+
+
+def test_a_truncated_file_and_a_missing_sidecar_are_found(folder):
+    path = folder / "speaker-1.h5"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"speaker-1\.h5: damaged: [\d,]+ bytes instead of"):
+        FeatureSet(folder, verify=False)
+    (folder / "speaker-1.json").unlink()
+    with pytest.raises(UserError, match=r"speaker-1\.json: missing"):
+        FeatureSet(folder)
+
+
+def test_a_checksum_that_differs_names_the_utterance(folder):
+    path = folder / "speaker-3.h5"
+    with h5py.File(path, "r+") as file:
+        file["checksum"][4] += 1
+    seal(path, path)  # as if it had been written so
+    assert verify_shard(path) == [f"{path}: s3-4-1: checksum differs"]
+
+
+def test_another_format_version_and_another_kind_are_refused(folder, monkeypatch):
+    path = folder / "speaker-0.h5"
+    with h5py.File(path, "r+") as file:
+        file.attrs["format_version"] = 99
+    seal(path, path)
+    with pytest.raises(UserError, match="format version 99, and this emocache reads version 1"):
+        FeatureSet(folder)
+    with h5py.File(path, "w") as file:
+        file["something"] = [1, 2, 3]
+    seal(path, path)
+    with pytest.raises(UserError, match="this is no emocache-features file"):
+        FeatureSet(folder)
+
+
+def test_shards_of_different_recipes_are_refused(folder):
+    path = folder / "speaker-4.h5"
+    with h5py.File(path, "r+") as file:
+        recipe = json.loads(file.attrs["recipe"])
+        file.attrs["recipe"] = json.dumps({**recipe, "pad": "before"})
+    seal(path, path)
+    with pytest.raises(UserError, match="made by 2 different recipes"):
+        FeatureSet(folder)
+
+
+def test_the_listing_says_what_is_there(folder):
+    shutil.rmtree(folder)
+    with pytest.raises(UserError, match="no features here"):
+        list_store(folder.parent)
+
+
+@pytest.mark.parametrize("room", [1_000, 60_000])
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, room):
+    """The system refuses to let the file grow: at its first bytes, or in the middle of the rows."""
+    program = f"""
+import resource, signal, numpy as np
+from pathlib import Path
+from data.errors import UserError
+from data.shards import Rows, ShardWriter
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, resource.RLIM_INFINITY))
+try:
+    with ShardWriter(Path({str(tmp_path / "s.h5")!r}), "k", ["a", "b"], [100, 100], [Rows("x", "f4", (256,))]) as shard:
+        for place in (0, 1):
+            shard.write(place, {{"x": np.ones((100, 256))}})
+except UserError as error:
+    print("said:", error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert "cannot write: the file is larger than permitted" in done.stdout, done.stderr
+    assert done.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+def test_an_error_while_writing_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError), ShardWriter(tmp_path / "s.h5", "k", ["a"], [3], [Rows("x", "f4")]):
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sidecars_are_read_with_suspicion(folder):
+    for content in ("", "[]", '{"size": "big", "sha256": 3}', '{"size": 1}'):
+        shards.sidecar_path(folder / "speaker-0.h5").write_text(content)
+        with pytest.raises(UserError, match=r"speaker-0\.json: damaged"):
+            FeatureSet(folder)

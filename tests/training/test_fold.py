@@ -1,0 +1,140 @@
+"""Training: honest, reproducible, and able to learn."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from data.errors import UserError
+from features.store import FeatureSet
+from models import HEADS
+from training.batches import MappedFrames, frame_statistics
+from training.checkpoint import load_head
+from training.fold import FoldJob, Utterances, predict, train_fold
+from training.parallel import train_folds
+from training.settings import TrainingSettings
+
+CLASSES = ["a", "b", "c"]
+FILES = {"model.safetensors", "config.json", "history.csv", "predictions.csv", "embeddings.safetensors"}
+GRU = {"model": "gru", "hidden_size": 6, "num_layers": 1}
+
+
+def utterances(*speakers: int) -> Utterances:
+    ids = [f"s{speaker}-{number}-{number % 3}" for speaker in speakers for number in range(10)]
+    return Utterances(ids, [each.split("-")[0] for each in ids], [int(each[-1]) for each in ids])
+
+
+def job(features, folder, head=None, seed=1, fold=0, validation=(4,), **training) -> FoldJob:
+    folder.mkdir(parents=True)
+    head = head or {"model": "linear"}
+    settings = HEADS[head["model"]][0](features="easy", **head)
+    training = TrainingSettings(**{"epochs": 6, "batch_size": 8, "learning_rate": 0.05, **training})
+    roles = {"train": utterances(0, 1, 2, 3), "validation": utterances(*validation), "test": utterances(5)}
+    return FoldJob("head", settings, training, features, CLASSES, fold, seed, roles, folder, "cpu", 1)
+
+
+def content(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("head", [{"model": "linear"}, GRU])
+def test_it_learns_what_can_be_learnt_and_labels_keep_their_names(feature_folder, tmp_path, head):
+    train_fold(job(feature_folder, tmp_path / "run", head))
+    predictions = pd.read_csv(tmp_path / "run/predictions.csv")
+    test = predictions[predictions["role"] == "test"]
+    assert set(test["speaker"]) == {"s5"}
+    assert (test["label"] == test["id"].str[-1].map({"0": "a", "1": "b", "2": "c"})).all()
+    assert (test["label"] == test["predicted"]).mean() > 0.9
+    probabilities = test[["p_a", "p_b", "p_c"]].to_numpy()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert (np.array(CLASSES)[probabilities.argmax(axis=1)] == test["predicted"]).all()
+
+
+def test_same_seed_same_bytes_and_another_seed_others(feature_folder, tmp_path):
+    for name, seed in (("one", 1), ("two", 1), ("three", 2)):
+        train_fold(job(feature_folder, tmp_path / name, GRU, seed=seed))
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+    assert content(tmp_path / "one")["model.safetensors"] != content(tmp_path / "three")["model.safetensors"]
+    assert set(content(tmp_path / "one")) == FILES
+
+
+def test_side_by_side_is_the_same_as_one_after_the_other(feature_folder, tmp_path):
+    for fold in (0, 1):
+        train_fold(job(feature_folder, tmp_path / "alone" / str(fold), fold=fold))
+    jobs = [job(feature_folder, tmp_path / "together" / str(fold), fold=fold) for fold in (0, 1)]
+    epochs = []
+    finished = list(train_folds(jobs, workers=2, on_epochs=epochs.append))
+    assert {each.fold for each in finished} == {0, 1}
+    assert sum(epochs) == 12
+    for fold in ("0", "1"):
+        assert content(tmp_path / "alone" / fold) == content(tmp_path / "together" / fold)
+
+
+def test_test_utterances_influence_nothing(feature_folder, tmp_path):
+    """Other test labels and other test speakers give the same weights, the same epoch, the same statistics."""
+    one = job(feature_folder, tmp_path / "one", validation=(3,))
+    wrong = dataclasses.replace(one.roles["test"], labels=[0] * 10)
+    other = job(feature_folder, tmp_path / "other", validation=(3,))
+    other = dataclasses.replace(other, roles={**one.roles, "test": wrong})
+    fewer = job(feature_folder, tmp_path / "fewer", validation=(3,))
+    fewer = dataclasses.replace(fewer, roles={**one.roles, "test": utterances(4)})
+    for each in (one, other, fewer):
+        train_fold(each)
+    weights = [content(tmp_path / name)["model.safetensors"] for name in ("one", "other", "fewer")]
+    assert weights[0] == weights[1] == weights[2]
+
+
+def test_standardises_by_the_training_frames_alone(feature_folder, tmp_path):
+    train_fold(job(feature_folder, tmp_path / "run"))
+    model, _ = load_head(tmp_path / "run")
+    features = FeatureSet(feature_folder)
+    frames = np.concatenate([features.frames(each, 12) for each in utterances(0, 1, 2, 3).ids]).astype(np.float64)
+    np.testing.assert_allclose(model.standardise.mean, frames.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(model.standardise.deviation, frames.std(axis=0), atol=1e-5)
+    mean, _ = frame_statistics(features, 12, utterances(5).ids)
+    assert not np.allclose(model.standardise.mean, mean, atol=1e-3)
+
+
+def test_the_best_epoch_on_validation_is_kept_and_training_stops(feature_folder, tmp_path):
+    train_fold(job(feature_folder, tmp_path / "run", epochs=40, patience=3))
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    history = pd.read_csv(tmp_path / "run/history.csv")
+    best = history.loc[history["validation_ua"].idxmax()]
+    assert config["best_epoch"] == best["epoch"]
+    assert config["epochs_run"] == len(history) == config["best_epoch"] + 3
+    predictions = pd.read_csv(tmp_path / "run/predictions.csv")
+    validation = predictions[predictions["role"] == "validation"]
+    assert (validation["label"] == validation["predicted"]).mean() == pytest.approx(best["validation_wa"], abs=1e-5)
+
+
+def test_without_validation_the_last_weights_are_kept(feature_folder, tmp_path):
+    train_fold(job(feature_folder, tmp_path / "run", validation=(), epochs=4, patience=1))
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    assert config["best_epoch"] == config["epochs_run"] == 4
+
+
+def test_a_saved_head_predicts_what_it_predicted(feature_folder, tmp_path):
+    train_fold(job(feature_folder, tmp_path / "run", GRU))
+    model, config = load_head(tmp_path / "run")
+    predictions = pd.read_csv(tmp_path / "run/predictions.csv")
+    source = MappedFrames(FeatureSet(feature_folder), config["layer"], torch.device("cpu"))
+    logits, _ = predict(model, source, list(predictions["id"]))
+    np.testing.assert_allclose(
+        logits.softmax(dim=1), predictions[[f"p_{name}" for name in config["classes"]]], atol=2e-6
+    )
+    (tmp_path / "run/model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(UserError, match="cannot load this head"):
+        load_head(tmp_path / "run")
+
+
+def test_a_loss_that_is_not_finite_stops_and_says_where(feature_folder, tmp_path):
+    with pytest.raises(UserError, match=r"head, fold 0, seed 1: loss (nan|inf) in epoch \d+, step \d+"):
+        train_fold(job(feature_folder, tmp_path / "run", GRU, learning_rate=1e30, clip_norm=1e38))
+
+
+def test_a_layer_that_is_not_stored_is_named(feature_folder, tmp_path):
+    with pytest.raises(UserError, match=r"layer 7 is not stored in .*; there are \[12\]"):
+        train_fold(job(feature_folder, tmp_path / "run", {"model": "linear", "layer": 7}))
