@@ -1,0 +1,104 @@
+"""params.yaml: every preset is valid, and every mistake is named with the nearest valid name."""
+
+import copy
+
+import pytest
+from ruamel.yaml import YAML
+
+from data.errors import UserError
+from stages.params import read_yaml
+from stages.schema import check_params
+from tests.builders import REPOSITORY, read_preset
+
+PRESETS = sorted(path.stem for path in (REPOSITORY / "presets").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_valid(name):
+    params = check_params(read_preset(name))
+    assert params.heads
+
+
+def test_the_committed_parameters_are_the_demo_presets():
+    assert (REPOSITORY / "params.yaml").read_bytes() == (REPOSITORY / "presets/demo.yaml").read_bytes()
+
+
+def test_the_iemocap_preset_keeps_the_original_settings():
+    params = check_params(read_preset("iemocap"))
+    features, (gru, training) = params.features["hubert"], params.head("gru")
+    assert params.task.classes == {"neutral": ["neu"], "happy": ["hap", "exc"], "angry": ["ang"], "sad": ["sad"]}
+    assert (params.split.scheme, params.split.folds) == ("session", None)
+    assert (features.checkpoint, features.layers) == ("facebook/hubert-base-ls960", [12])
+    assert params.clips["speech3s"].seconds == 3.0
+    assert (gru.hidden_size, gru.num_layers, gru.dropout, training.batch_size) == (256, 2, 0.2, 32)
+
+
+MISTAKES = [
+    ("heads.gru.hiden_size", 8, r"heads\.gru\.hiden_size: unknown parameter; did you mean 'hidden_size'\?"),
+    ("heads.gru.hidden_size", "big", r"heads\.gru\.hidden_size: 'big': input should be a valid integer"),
+    ("heads.gru.dropout", 1.5, r"heads\.gru\.dropout: 1\.5: input should be less than 1"),
+    ("heads.gru.model", "grue", r"heads\.gru\.model: no model 'grue'; did you mean 'gru'\?"),
+    ("heads.gru.features", "hubrt", r"heads\.gru\.features: there is no feature set 'hubrt'; did you mean 'hubert'\?"),
+    ("heads.gru.layer", 3, r"heads\.gru\.layer: 3 is not stored by features\.hubert"),
+    ("heads.gru.epochs", 0, r"heads\.gru\.epochs: 0: input should be greater than or equal to 1"),
+    ("heads.gru.seeds", [1, 1], r"heads\.gru\.seeds: \[1, 1\]: a seed stands twice"),
+    ("heads.linear", {"features": "hubert"}, r"heads\.linear\.model: is missing"),
+    ("trainning", {}, r"trainning: unknown parameter; did you mean 'training'\?"),
+    ("training.epoch", 3, r"training\.epoch: unknown parameter; did you mean 'epochs'\?"),
+    ("features.hubert.clips", "speech5s", r"features\.hubert\.clips: there is no recipe 'speech5s'"),
+    ("features.hubert.layers", [99], r"features\.hubert\.layers\S*: 99"),
+    ("features.hubert.checkpoint", "untrained:x", r"features\.hubert\.checkpoint: 'untrained:x': expected 'untrained'"),
+    ("clips.speech2s.crop", "end", r"clips\.speech2s\.crop: 'end': input should be 'start', 'centre' or 'loudest'"),
+    ("clips.speech2s.secods", 2, r"clips\.speech2s\.secods: unknown parameter; did you mean 'seconds'\?"),
+    ("corpus.name", "iemocup", r"corpus\.name: 'iemocup': no such corpus; did you mean 'iemocap'\?"),
+    ("corpus.exclude", {"emotoin": ["xxx"]}, r"corpus\.exclude: .*did you mean 'emotion'\?"),
+    ("split.scheme", "sessions", r"split\.scheme: 'sessions': input should be 'session'"),
+    ("split.scheme", "file", r"split.*split\.file and scheme: file go together"),
+    ("task.classes", {"neutral": ["neu"]}, r"task\.classes: .*at least two classes"),
+    ("task.classes", {"neutral": ["neu"], "sad": ["sda"]}, r"no code 'sda'; did you mean 'sad'\?"),
+    ("runtime.workers", 0, r"runtime\.workers"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), MISTAKES, ids=[f"{key}={value}" for key, value, _ in MISTAKES])
+def test_mistakes_are_named(key, value, message):
+    params = copy.deepcopy(read_preset("demo"))
+    section, *steps = key.split(".")
+    target, name = params, section
+    for step in steps:
+        target, name = target[name], step
+    target[name] = value
+    with pytest.raises(UserError, match=message):
+        check_params(params)
+
+
+def test_a_section_that_is_missing_is_named():
+    params = read_preset("demo")
+    del params["split"]
+    with pytest.raises(UserError, match=r"params\.yaml: split: is missing"):
+        check_params(params)
+
+
+def test_broken_yaml_names_the_line(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("corpus:\n  name: [demo\nsplit: {}\n")
+    with pytest.raises(UserError, match=r"params\.yaml, line \d: not valid YAML"):
+        read_yaml(path)
+    with pytest.raises(UserError, match="there is no"):
+        read_yaml(tmp_path / "nothing.yaml")
+
+
+def test_a_head_may_override_training():
+    params = read_preset("demo")
+    params["heads"]["gru"]["epochs"] = 3
+    checked = check_params(params)
+    assert checked.head("gru")[1].epochs == 3
+    assert checked.head("linear")[1].epochs == params["training"]["epochs"]
+
+
+def test_presets_say_the_same_of_the_same_things():
+    """The comments teach; a preset without them would not."""
+    for name in PRESETS:
+        text = (REPOSITORY / "presets" / f"{name}.yaml").read_text()
+        assert text.count("#") > 30, name
+        assert list(YAML(typ="safe").load(text)) == list(read_preset("demo")), name

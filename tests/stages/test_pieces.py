@@ -1,0 +1,84 @@
+"""Finished pieces survive what clears outputs away; unfinished ones are never taken for finished."""
+
+from pathlib import Path
+
+import pytest
+
+from data.errors import UserError
+from stages.pieces import Piece, code_digest, fingerprint, make_pieces
+from stages.running import only_one
+
+OUTPUT = Path("artifacts/thing")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+class Maker:
+    """Makes pieces, remembers which, and may break at one."""
+
+    def __init__(self, breaks_at=None):
+        self.made, self.breaks_at = [], breaks_at
+
+    def __call__(self, missing):
+        for piece in missing:
+            (piece.workshop / "half.txt").write_text("half")
+            if piece.target == self.breaks_at:
+                raise UserError("broken")
+            (piece.workshop / "half.txt").rename(piece.workshop / "whole.txt")
+            self.made.append(piece.target)
+            yield piece
+
+
+PIECES = [Piece(fingerprint(name=name), name) for name in ("a", "b", "c")]
+
+
+def test_outputs_are_assembled_and_made_once():
+    assert make_pieces(OUTPUT, PIECES, Maker()) == (0, 3)
+    assert {path.as_posix() for path in OUTPUT.rglob("*.txt")} == {
+        f"artifacts/thing/{name}/whole.txt" for name in "abc"
+    }
+    again = Maker()
+    assert make_pieces(OUTPUT, PIECES, again) == (3, 0)
+    assert again.made == []
+
+
+def test_a_crash_keeps_what_is_finished_and_leaves_no_output():
+    with pytest.raises(UserError):
+        make_pieces(OUTPUT, PIECES, Maker(breaks_at="b"))
+    assert not OUTPUT.exists()
+    after = Maker()
+    assert make_pieces(OUTPUT, PIECES, after) == (1, 2)
+    assert after.made == ["b", "c"]
+
+
+def test_other_content_is_another_piece():
+    make_pieces(OUTPUT, PIECES, Maker())
+    changed = Maker()
+    make_pieces(OUTPUT, [PIECES[0], Piece(fingerprint(name="b", more=1), "b")], changed)
+    assert changed.made == ["b"]
+    assert not (OUTPUT / "c").exists()  # no longer part of it
+
+
+def test_fingerprints_depend_on_everything_that_is_named():
+    one = fingerprint(recipe={"layers": [12]}, version="1")
+    assert one == fingerprint(version="1", recipe={"layers": [12]})
+    assert one != fingerprint(recipe={"layers": [11]}, version="1")
+    Path("code").mkdir()
+    Path("code/a.py").write_text("x = 1")
+    before = code_digest("code")
+    Path("code/a.py").write_text("x = 2")
+    assert code_digest("code") != before
+
+
+def test_two_stages_do_not_write_side_by_side():
+    with (
+        only_one(Path("lock")),
+        pytest.raises(UserError, match=r"another stage is writing.*kill \d+"),
+        only_one(Path("lock")),
+    ):
+        pass
+    with only_one(Path("lock")):
+        pass

@@ -1,0 +1,272 @@
+"""What must hold of the whole pipeline, shown with real `dvc` commands, counting encoder passes."""
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from tests.builders import Project, tiny_params, tone, write_emodb
+
+UTTERANCES = 40
+
+
+def demo_params(**training) -> dict:
+    params = tiny_params("demo", **training)
+    params["corpus"]["exclude"] = {}
+    return params
+
+
+@pytest.fixture(scope="module")
+def warm(tmp_path_factory, demo_corpus) -> Project:
+    """A project in which everything has run once. Copy it before changing anything."""
+    project = Project.create(tmp_path_factory.mktemp("warm") / "project", demo_params())
+    shutil.copytree(demo_corpus, project.folder / "corpora/demo")
+    first = project.repro()
+    assert first.encoded == UTTERANCES
+    assert first.ran[0] == "check"
+    assert first.ran[-1] == "compare"
+    return project
+
+
+@pytest.fixture
+def project(warm, tmp_path) -> Project:
+    return warm.copy(tmp_path / "project")
+
+
+def encoder_stages(project: Project):
+    return project.repro("extract@hubert")
+
+
+def test_nothing_changed_runs_nothing(warm):
+    again = warm.repro()
+    assert again.ran == []
+    assert "Data and pipelines are up to date" in again.output
+
+
+def test_metrics_plots_and_experiments_say_something(project):
+    assert "artifacts/evaluation/gru/metrics.json" in project.run("dvc", "metrics", "show")
+    project.run("dvc", "plots", "show")
+    page = (project.folder / "dvc_plots/index.html").read_text()
+    assert "gru: confusion" in page
+    project.commit()
+    assert "ua_low" in project.run("dvc", "exp", "show", "--csv")
+
+
+def test_a_heads_parameter_trains_that_head_alone(project):
+    params = project.read_params()
+    params["heads"]["gru"]["hidden_size"] = 5
+    project.write_params(params)
+    change = project.repro()
+    assert change.ran == ["check", "train@gru", "evaluate@gru", "compare"]
+    assert change.encoded == 0
+
+
+def test_how_it_runs_is_no_reason_to_run_again(project):
+    params = project.read_params()
+    params["runtime"] = {"device": "cpu", "compute_dtype": "float32", "batch_size": 3, "workers": 2}
+    project.write_params(params)
+    assert project.repro().ran == ["check"]
+
+
+def test_other_classes_encode_nothing(project):
+    params = project.read_params()
+    del params["heads"]["gru"]
+    params["task"]["classes"] = {"low": ["neu", "sad"], "high": ["hap", "exc", "ang", "fru"]}
+    project.write_params(params)
+    change = project.repro()
+    assert change.ran == ["check", "split", "train@linear", "evaluate@linear", "compare"]
+    assert change.encoded == 0
+
+
+def test_one_changed_or_added_file_extracts_its_shard_alone(project):
+    corpus = project.folder / "corpora/demo"
+    path = min(corpus.glob("Session2/sentences/wav/*/*.wav"))
+    soundfile.write(path, tone(1.0), 16000)
+    per_session = UTTERANCES // 5
+    assert encoder_stages(project).encoded == per_session
+
+    dialog = path.parent.name
+    annotations = corpus / f"Session2/dialog/EmoEvaluation/{dialog}.txt"
+    line = f"[90.0000 - 91.0000]\t{dialog}_F999\tneu\t[2.5000, 2.5000, 2.5000]\n"
+    annotations.write_text(annotations.read_text() + line)
+    soundfile.write(path.with_name(f"{dialog}_F999.wav"), tone(0.8), 16000)
+    assert encoder_stages(project).encoded == per_session + 1
+
+
+def test_three_seconds_then_two_then_three_again(project):
+    params = project.read_params()
+    original = params["clips"]["speech2s"]["seconds"]
+    params["clips"]["speech2s"]["seconds"] = 0.5
+    project.write_params(params)
+    assert encoder_stages(project).encoded == UTTERANCES
+    params["clips"]["speech2s"]["seconds"] = original
+    project.write_params(params)
+    assert encoder_stages(project).encoded == 0
+
+
+def test_back_again_costs_nothing_even_without_dvcs_run_cache(project):
+    """The pieces' own index finds the shards in DVC's cache."""
+    params = project.read_params()
+    before = project.bytes_below("artifacts/features/hubert")
+    shutil.rmtree(project.folder / ".dvc/cache/runs")
+    for seconds, encoded in ((0.5, UTTERANCES), (2.0, 0)):
+        params["clips"]["speech2s"]["seconds"] = seconds
+        project.write_params(params)
+        assert encoder_stages(project).encoded == encoded
+        shutil.rmtree(project.folder / ".dvc/cache/runs")
+    assert project.bytes_below("artifacts/features/hubert") == before
+
+
+def test_one_preset_then_another_then_the_first_again(project):
+    write_emodb(project.folder / "corpora/emodb")
+    first = project.read_params()
+    project.write_params(tiny_params("emodb"))
+    assert encoder_stages(project).encoded == 70
+    project.write_params(first)
+    assert encoder_stages(project).encoded == 0
+
+
+def test_bad_parameters_stop_dvc_with_the_reason(project):
+    params = project.read_params()
+    params["heads"]["gru"]["hiden_size"] = 3
+    project.write_params(params)
+    output = project.run("dvc", "repro", ok=False)
+    assert "error: params.yaml: heads.gru.hiden_size: unknown parameter; did you mean 'hidden_size'?" in output
+    assert "Traceback" not in output
+
+
+def test_a_colleague_without_corpus_or_gpu(project, tmp_path):
+    """Pulls the results, then changes one head and trains it on the shared features."""
+    remote = tmp_path / "shared-cache"
+    project.run("dvc", "remote", "add", "--default", "team", str(remote))
+    project.run("dvc", "push")
+    project.commit()  # with dvc.lock
+    clone = Project(tmp_path / "clone")
+    project.git("clone", "--quiet", str(project.folder), str(clone.folder))
+
+    clone.run("dvc", "pull", "evaluate", "compare")
+    assert (clone.folder / "artifacts/report/index.html").is_file()
+    assert not (clone.folder / "artifacts/features").exists()
+
+    params = clone.read_params()
+    params["heads"]["gru"]["hidden_size"] = 5
+    clone.write_params(params)
+    change = clone.repro("--pull", "--allow-missing")
+    assert change.ran == ["check", "train@gru", "evaluate@gru", "compare"]
+    assert change.encoded == 0
+    page = (clone.folder / "artifacts/report/index.html").read_text()
+    assert "linear" in page
+    assert "hidden_size: <code>5</code>" in page
+
+    shutil.rmtree(clone.folder / "artifacts/evaluation/linear")
+    output = clone.run("python", "-m", "stages.compare", ok=False)
+    assert "no evaluation of linear" in output
+    assert "dvc pull evaluate" in output
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def finished_pieces(project: Project) -> set[str]:
+    folder = project.folder / "artifacts/.pieces"
+    return {path.name for path in folder.glob("*") if len(path.name) == 64} if folder.exists() else set()
+
+
+def kill_after_a_piece(project: Project, stage: str, *arguments: str) -> None:
+    """Run a stage and kill it with SIGKILL, workers and all, as soon as it has finished another piece."""
+    known = finished_pieces(project)
+    process = project.start("python", "-m", f"stages.{stage}", *arguments)
+    wait_for(lambda: finished_pieces(project) - known or process.poll() is not None)
+    assert process.poll() is None, "it was too fast to be killed"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    lock = project.folder / "artifacts/.lock"
+    wait_for(lambda: not _workers(lock.read_text().strip()), seconds=10)
+
+
+def _workers(parent: str) -> list[str]:
+    """Processes whose parent is, or was, this one and that have not ended."""
+    children = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[1] == parent and fields[0] != "Z":
+            children.append(status.parent.name)
+    return children
+
+
+def test_killed_in_extract_and_in_train_it_goes_on_and_ends_in_the_same_bytes(project):
+    expected = {folder: project.bytes_below(folder) for folder in ("artifacts/features", "artifacts/heads/gru")}
+    shutil.rmtree(project.folder / "artifacts/.pieces")
+    shutil.rmtree(project.folder / ".dvc/cache/runs")
+    for folder in expected:
+        shutil.rmtree(project.folder / folder)
+
+    kill_after_a_piece(project, "extract", "hubert")
+    assert not (project.folder / "artifacts/features/hubert").exists()
+    rest = project.repro("--no-run-cache", "--single-item", "--force", "extract@hubert")
+    assert 0 < rest.encoded < UTTERANCES
+    assert project.bytes_below("artifacts/features") == expected["artifacts/features"]
+
+    kill_after_a_piece(project, "train", "gru")
+    assert not (project.folder / "artifacts/heads/gru").exists()
+    rest = project.repro("--no-run-cache", "--single-item", "--force", "train@gru")
+    assert "0 kept" not in rest.output
+    assert project.bytes_below("artifacts/heads/gru") == expected["artifacts/heads/gru"]
+
+
+def test_a_second_stage_is_refused_and_a_killed_dvc_takes_its_stage_along(project):
+    shutil.rmtree(project.folder / "artifacts/.pieces")
+    lock = project.folder / "artifacts/.lock"
+    lock.write_text("")
+    dvc = project.start("dvc", "repro", "--no-run-cache", "--single-item", "--force", "extract@hubert")
+    wait_for(lambda: lock.read_text().strip() != "")
+    holder = lock.read_text().strip()
+    os.kill(int(holder), signal.SIGSTOP)  # so that it does not end too soon
+    output = project.run("python", "-m", "stages.extract", "hubert", ok=False)
+    assert f"error: another stage is writing to artifacts/ (process {holder})" in output
+    os.kill(dvc.pid, signal.SIGKILL)
+    dvc.wait()
+    os.kill(int(holder), signal.SIGCONT)
+    wait_for(lambda: _has_ended(holder), seconds=10)
+    assert not (project.folder / "artifacts/features/hubert").exists()
+
+
+def _has_ended(process: str) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def test_bad_input_is_named_and_nothing_is_half_written(project):
+    corpus = project.folder / "corpora/demo"
+    bad = min(corpus.glob("Session3/sentences/wav/*/*.wav"))
+    bad.write_text("not sound")
+    output = project.run("dvc", "repro", ok=False)
+    assert "1 audio files cannot be used" in output
+    assert f"{bad.name}: unreadable" in output
+    assert "Traceback" not in output
+    assert not (project.folder / "artifacts/clips/speech2s").exists()
+
+    params = project.read_params()
+    params["clips"]["speech2s"]["on_error"] = "skip"
+    del params["heads"]["gru"]
+    project.write_params(params)
+    skipping = project.repro()
+    assert "1 files skipped" in skipping.output
+    assert "1 utterances were skipped" in (project.folder / "artifacts/report/index.html").read_text()
+
+    corpus.rename(corpus.with_name("elsewhere"))
+    output = project.run("python", "-m", "stages.manifest", ok=False)
+    assert output.startswith("error: there is no corpus folder corpora/demo")
