@@ -1,0 +1,66 @@
+"""Extraction against the usual loop: float32, one file at a time, `torch.save` per file. 3 s clips, HuBERT-base."""
+
+import argparse
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from benchmarks.measuring import medians, report
+from data.clips import ClipsSettings, write_clips
+from features.extraction import extract_shard
+from features.settings import SslSettings
+from features.ssl import Encoder, choose_compute_dtype, untrained_hubert
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    compute_dtype = choose_compute_dtype("auto", device)
+    folder = Path(tempfile.mkdtemp())
+    audio = [folder / f"{number}.wav" for number in range(arguments.clips)]
+    random = np.random.default_rng(0)
+    for path in audio:
+        soundfile.write(path, random.normal(0, 0.1, 48000), 16000)
+
+    model = untrained_hubert().to(device)
+    settings = SslSettings(clips="speech3s", checkpoint="untrained", layers=[12])
+    encoder = Encoder(settings, device, compute_dtype)
+
+    @torch.no_grad()
+    def usual_loop() -> None:
+        for path in audio:
+            waveform = torch.from_numpy(soundfile.read(path, dtype="float32")[0]).to(device)
+            waveform = (waveform - waveform.mean()) / torch.sqrt(waveform.var(unbiased=False) + 1e-7)
+            torch.save(model(waveform[None]).last_hidden_state[0].cpu(), path.with_suffix(".pt"))
+
+    def preprocess() -> None:
+        write_clips(folder / "clips.h5", [path.stem for path in audio], audio, ClipsSettings(), workers=2)
+
+    def extract() -> None:
+        extract_shard(folder / "clips.h5", folder / "features.h5", settings, encoder, "benchmark")
+
+    try:
+        seconds = medians({"usual_loop": usual_loop, "preprocess": preprocess, "extract": extract}, arguments.rounds)
+        whole = seconds["preprocess"] + seconds["extract"]
+        report(
+            "extract",
+            clips=arguments.clips,
+            device=device.type,
+            compute_dtype=str(compute_dtype),
+            seconds_per_clip={name: value / arguments.clips for name, value in seconds.items()},
+            times_as_fast=seconds["usual_loop"] / seconds["extract"],
+            times_as_fast_with_preprocess=seconds["usual_loop"] / whole,
+        )
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
