@@ -35,7 +35,8 @@ def intervals(heads: Sequence[str], summaries: Sequence[dict], chance: float) ->
 
 
 def learning_curves(head: str, curve: pd.DataFrame, place: int) -> str:
-    """Loss and UA by epoch, mean over folds and seeds: SVG."""
+    """Loss and UA by epoch, mean over folds and seeds, as long as half of the runs were still training: SVG."""
+    curve = curve[curve["runs"] >= curve["runs"].max() / 2]
     figure = Figure(figsize=(7.2, 2.6), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
     _style(figure, loss)
