@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.layers import HeadOutput, HeadSettings, PackedGRU, frame_mask, max_over_time
+from models.layers import BidirectionalGRU, HeadOutput, HeadSettings, frame_mask, max_over_time
 
 
 class GruSettings(HeadSettings):
@@ -76,7 +76,7 @@ class GruHead(nn.Module):
         super().__init__()
         size = 2 * settings.hidden_size
         self.dropout = nn.Dropout(settings.dropout)
-        self.gru = PackedGRU(dimension, settings.hidden_size, settings.num_layers, settings.dropout)
+        self.gru = BidirectionalGRU(dimension, settings.hidden_size, settings.num_layers, settings.dropout)
         self.attention = MatchingAttention(size, settings.attention, settings.attention_size)
         self.classifier = nn.Linear(size, num_classes)
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from data.settings import Settings
 
@@ -77,8 +76,18 @@ def max_over_time(frames: Tensor, lengths: Tensor) -> Tensor:
     return frames.masked_fill(~mask, float("-inf")).amax(dim=1)
 
 
-class PackedGRU(nn.Module):
+def reverse_time(frames: Tensor, lengths: Tensor) -> Tensor:
+    """Turn each utterance's real frames round; padding stays behind them: [B, T, D] -> [B, T, D]."""
+    steps = torch.arange(frames.shape[1], device=frames.device)
+    source = torch.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)
+    return frames.gather(1, source[..., None].expand_as(frames))
+
+
+class BidirectionalGRU(nn.Module):
     """A bidirectional GRU over the real frames: the backward pass begins at each utterance's own last frame.
+
+    The same function as ``nn.GRU`` on packed sequences, but faster to train on a CPU. Padding lies behind the real
+    frames in both directions, where none of them sees it.
 
     Shape:
         frames ``[B, T, D]``, lengths ``[B]`` -> ``[B, T, 2 * hidden_size]``, zero at padding
@@ -86,16 +95,14 @@ class PackedGRU(nn.Module):
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int, dropout: float):
         super().__init__()
-        self.gru = nn.GRU(
-            input_size,
-            hidden_size,
-            num_layers,
-            batch_first=True,
-            bidirectional=True,
-            dropout=dropout if num_layers > 1 else 0.0,
-        )
+        sizes = [input_size] + [2 * hidden_size] * (num_layers - 1)
+        self.forwards = nn.ModuleList(nn.GRU(size, hidden_size, batch_first=True) for size in sizes)
+        self.backwards = nn.ModuleList(nn.GRU(size, hidden_size, batch_first=True) for size in sizes)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        packed = pack_padded_sequence(frames, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        output, _ = self.gru(packed)
-        return pad_packed_sequence(output, batch_first=True, total_length=frames.shape[1])[0]
+        for layer, (onwards, backwards) in enumerate(zip(self.forwards, self.backwards, strict=True)):
+            frames = self.dropout(frames) if layer else frames
+            future, _ = backwards(reverse_time(frames, lengths))
+            frames = torch.cat([onwards(frames)[0], reverse_time(future, lengths)], dim=-1)
+        return frames * frame_mask(lengths, frames.shape[1])[..., None]

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from models import HEADS, build_head
-from models.layers import Standardise, max_over_time, mean_over_time
+from models.layers import BidirectionalGRU, Standardise, max_over_time, mean_over_time, reverse_time
 
 SIZE, CLASSES = 12, 4
 VARIANTS = [
@@ -91,3 +93,22 @@ def test_pooling_and_standardising_leave_padding_out():
     assert max_over_time(frames, lengths).tolist() == [[3.0], [-3.0]]
     standardised = Standardise(torch.tensor([1.0]), torch.tensor([2.0]))(frames, lengths)
     assert standardised[..., 0].tolist() == [[0.0, 1.0, 0.0], [-3.0, -2.5, -2.0]]
+
+
+def test_time_reversal_turns_real_frames_only():
+    frames = torch.tensor([[1.0, 2, 3, 0], [4, 5, 6, 7]])[..., None]
+    assert reverse_time(frames, torch.tensor([3, 4]))[..., 0].tolist() == [[3, 2, 1, 0], [7, 6, 5, 4]]
+
+
+@torch.inference_mode()
+def test_our_gru_is_torchs_on_packed_sequences():
+    ours, theirs = BidirectionalGRU(SIZE, 5, 2, dropout=0.0), nn.GRU(SIZE, 5, 2, batch_first=True, bidirectional=True)
+    for layer in (0, 1):
+        for suffix, direction in (("", ours.forwards), ("_reverse", ours.backwards)):
+            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                getattr(direction[layer], f"{kind}_l0").copy_(getattr(theirs, f"{kind}_l{layer}{suffix}"))
+    lengths = torch.tensor([7, 20, 1, 13])
+    frames = torch.randn(4, 20, SIZE)
+    packed = pack_padded_sequence(frames, lengths, batch_first=True, enforce_sorted=False)
+    expected, _ = pad_packed_sequence(theirs(packed)[0], batch_first=True)
+    torch.testing.assert_close(ours(frames, lengths), expected)
