@@ -42,7 +42,7 @@ def preset(
     if name not in presets:
         from data.manifest import nearest
 
-        raise UserError(f"no preset {name!r}{nearest(name, presets)}; there are {', '.join(presets)}")
+        raise UserError(f"no preset {name!r}{nearest(name, presets)} (there are {', '.join(presets)})")
     untouched = {path.read_bytes() for path in presets.values()}
     if PARAMS_FILE.exists() and PARAMS_FILE.read_bytes() not in untouched and not force:
         raise UserError(

@@ -48,9 +48,8 @@ def check_codes(task: TaskSettings, corpus: str) -> None:
         for code in codes:
             if code not in emotions:
                 meanings = ", ".join(f"{known} ({meaning})" for known, meaning in emotions.items())
-                raise UserError(
-                    f"task.classes.{name}: {corpus} has no code {code!r}{nearest(code, emotions)}; there are {meanings}"
-                )
+                hint = f"{nearest(code, emotions)} (there are {meanings})"
+                raise UserError(f"task.classes.{name}: {corpus} has no code {code!r}{hint}")
 
 
 def label_utterances(manifest: pd.DataFrame, task: TaskSettings) -> pd.DataFrame:

@@ -22,7 +22,7 @@ _NUMBERS = [field.name for field in fields(Utterance) if field.type == (float | 
 
 def _known_corpus(name: str) -> str:
     if name not in CORPORA:
-        raise ValueError(f"no such corpus{nearest(name, CORPORA)}; there are {', '.join(CORPORA)}")
+        raise ValueError(f"no such corpus{nearest(name, CORPORA)} (there are {', '.join(CORPORA)})")
     return name
 
 

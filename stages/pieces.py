@@ -78,8 +78,7 @@ def make_pieces(
     shelves.sweep()
     missing = [piece for piece in pieces if not (piece.shelf.is_dir() or shelves.restore(piece))]
     for piece in missing:
-        _clear(piece.workshop)
-        piece.workshop.mkdir(parents=True)
+        piece.workshop.mkdir()
     if missing:
         for piece in make(missing):
             piece.workshop.rename(piece.shelf)
@@ -100,11 +99,15 @@ class _Shelves:
     """The finished pieces, and the index of those that DVC's cache holds."""
 
     def restore(self, piece: Piece) -> bool:
-        """Link a piece back from DVC's cache; whether the cache had all of it."""
+        """Link a piece back from DVC's cache; whether the cache had all of it, undamaged."""
         files = self._cached_files(piece.fingerprint)
         if files is None:
             return False
-        _clear(piece.workshop)
+        damaged = [cached for cached in files.values() if _md5(cached) != cached.parent.name + cached.name]
+        for cached in damaged:  # as DVC does when it finds one: it is not what its name says
+            cached.unlink()
+        if damaged:
+            return False
         for name, cached in files.items():
             _link(cached, piece.workshop / name)
         piece.workshop.rename(piece.shelf)
@@ -122,9 +125,10 @@ class _Shelves:
             partial.replace(entry)
 
     def sweep(self) -> None:
-        """Take pieces off the shelf that DVC's cache holds too."""
+        """Clear away what was left unfinished, and finished pieces that DVC's cache holds too."""
         for shelf in _PIECES.iterdir():
-            if shelf.name != _INDEX and shelf.is_dir() and self._cached_files(shelf.name) is not None:
+            unfinished = shelf.name.endswith(".partial")
+            if shelf.name != _INDEX and (unfinished or self._cached_files(shelf.name) is not None):
                 _clear(shelf)
 
     def _cached_files(self, name: str) -> dict[str, Path] | None:

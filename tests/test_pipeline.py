@@ -1,5 +1,6 @@
 """What must hold of the whole pipeline, shown with real `dvc` commands, counting encoder passes."""
 
+import hashlib
 import os
 import shutil
 import signal
@@ -119,6 +120,35 @@ def test_back_again_costs_nothing_even_without_dvcs_run_cache(project):
         assert encoder_stages(project).encoded == encoded
         shutil.rmtree(project.folder / ".dvc/cache/runs")
     assert project.bytes_below("artifacts/features/hubert") == before
+
+
+def test_a_damaged_cache_is_not_taken_for_the_features(project):
+    """A byte flips in DVC's cache, silently: that session is extracted again, and the bytes are right."""
+    params = project.read_params()
+    before = project.bytes_below("artifacts/features/hubert")
+    params["clips"]["speech2s"]["seconds"] = 0.5
+    project.write_params(params)
+    project.repro("extract@hubert")
+
+    digest = hashlib.md5(before["Session4.h5"]).hexdigest()
+    cached = project.folder / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+    flip_a_byte(cached)
+    shutil.rmtree(project.folder / ".dvc/cache/runs")
+    params["clips"]["speech2s"]["seconds"] = 2.0
+    project.write_params(params)
+    assert encoder_stages(project).encoded == UTTERANCES // 5
+    assert project.bytes_below("artifacts/features/hubert") == before
+
+
+def flip_a_byte(path: Path) -> None:
+    """Change one byte and nothing that a file system shows."""
+    before = path.stat()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    path.chmod(before.st_mode)
 
 
 def test_one_preset_then_another_then_the_first_again(project):
