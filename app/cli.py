@@ -85,6 +85,14 @@ def store_verify(folder: _Folder = ARTIFACTS / "features") -> None:
     verify_store(folder)
 
 
+@store.command("repair")
+def store_repair() -> None:
+    """Remove damaged shards, also from DVC's cache, so that `dvc pull` or `dvc repro` brings them back."""
+    from app.store_repair import repair_store
+
+    repair_store(ARTIFACTS)
+
+
 def main() -> None:
     """Run `ser`; ``--debug`` anywhere shows tracebacks."""
     debug = "--debug" in sys.argv

@@ -10,7 +10,7 @@ import soundfile
 import torch
 
 from benchmarks.measuring import medians, report
-from data.clips import ClipsSettings, write_clips
+from data.clips import ClipsSettings, open_clips, write_clips
 from features.extraction import extract_shard
 from features.settings import SslSettings
 from features.ssl import Encoder, choose_compute_dtype, untrained_hubert
@@ -44,7 +44,7 @@ def main() -> None:
         write_clips(folder / "clips.h5", [path.stem for path in audio], audio, ClipsSettings(), workers=2)
 
     def extract() -> None:
-        extract_shard(folder / "clips.h5", folder / "features.h5", settings, encoder, "benchmark")
+        extract_shard(open_clips(folder / "clips.h5"), folder / "features.h5", settings, encoder, "benchmark")
 
     try:
         seconds = medians({"usual_loop": usual_loop, "preprocess": preprocess, "extract": extract}, arguments.rounds)

@@ -8,6 +8,7 @@ import soundfile
 import torch
 from torchaudio.functional import resample
 
+LOUDEST = 2.0  # float files may overshoot full scale a little, and are clipped there; integers saved as floats do not
 SHORTEST = 0.025  # seconds: one frame of any wav2vec-like encoder
 
 
@@ -26,7 +27,7 @@ def read_waveform(path: Path, sample_rate: int) -> np.ndarray:
         float32 [num_samples]; channels are averaged.
 
     Raises:
-        UnusableAudioError: unreadable, empty, truncated, too short, silent or not finite.
+        UnusableAudioError: unreadable, empty, truncated, too short, silent, not finite or far beyond full scale.
     """
     missing = _missing_wav_bytes(path)
     if missing:
@@ -43,6 +44,8 @@ def read_waveform(path: Path, sample_rate: int) -> np.ndarray:
         raise UnusableAudioError(f"truncated: {len(samples):,} of {promised:,} samples")
     if not np.isfinite(samples).all():
         raise UnusableAudioError("not finite: it holds NaN or infinite samples")
+    if (peak := np.abs(samples).max()) > LOUDEST:
+        raise UnusableAudioError(f"out of range: samples up to {peak:.3g}, where full scale is 1")
     if not samples.any():
         raise UnusableAudioError("silent: every sample is zero")
     waveform = torch.from_numpy(samples).mean(dim=1)

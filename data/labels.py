@@ -7,7 +7,7 @@ from pydantic import AfterValidator
 
 from data.corpora import CORPORA
 from data.errors import UserError
-from data.manifest import ColumnFilter, nearest
+from data.manifest import ColumnFilter, has_value, nearest
 from data.settings import Settings
 
 
@@ -62,10 +62,8 @@ def label_utterances(manifest: pd.DataFrame, task: TaskSettings) -> pd.DataFrame
     labelled = manifest.assign(label=manifest["emotion"].map(classes))
     labelled = labelled[labelled["label"].notna()]
     for column, values in task.where.items():
-        labelled = labelled[labelled[column].astype(str).isin(values)]
-        if labelled.empty:
-            there = ", ".join(sorted(set(manifest[column].astype(str)))[:12])
-            raise UserError(f"task.where.{column}: no utterance has {values}; the manifest's values are: {there}")
+        wanted = has_value(manifest, column, values, f"task.where.{column}")
+        labelled = labelled[wanted[labelled.index]]
     absent = [name for name in task.classes if name not in set(labelled["label"])]
     if absent:
         raise UserError(

@@ -71,7 +71,8 @@ def build_manifest(corpus: CorpusSettings) -> pd.DataFrame:
     utterances = CORPORA[corpus.name].read_utterances(root)
     manifest = pd.DataFrame(utterances, columns=[field.name for field in fields(Utterance)])[COLUMNS]
     for column, values in corpus.exclude.items():
-        manifest = manifest[~manifest[column].isin(values)]
+        known = CORPORA[corpus.name].EMOTIONS if column == "emotion" else None
+        manifest = manifest[~has_value(manifest, column, values, f"corpus.exclude.{column}", known)]
     manifest = manifest.sort_values("id", ignore_index=True)
     twice = sorted(set(manifest["id"][manifest["id"].duplicated()]))
     if twice:
@@ -85,6 +86,27 @@ def build_manifest(corpus: CorpusSettings) -> pd.DataFrame:
     if manifest.empty:
         raise UserError(f"{root}: corpus.exclude leaves no utterance.")
     return manifest
+
+
+def has_value(manifest: pd.DataFrame, column: str, values: list[str], where: str, known=None) -> pd.Series:
+    """Which rows have one of some values, compared as text.
+
+    Args:
+        manifest: the rows.
+        column: of the manifest.
+        values: to look for.
+        where: the parameter's place, for the error.
+        known: all values there can be; those that occur, if it is not given.
+
+    Raises:
+        UserError: a value that is not known.
+    """
+    texts = manifest[column].astype(str)
+    known = sorted(set(texts)) if known is None else list(known)
+    for value in values:
+        if value not in known:
+            raise UserError(f"{where}: no {value!r} in this corpus{nearest(value, known)} ({', '.join(known[:12])})")
+    return texts.isin(values)
 
 
 def write_manifest(manifest: pd.DataFrame, path: Path) -> None:

@@ -5,12 +5,15 @@ import threading
 import time
 
 
-def end_with_parent(poll_seconds: float = 0.5) -> None:
+def end_with_parent(parent: int, poll_seconds: float = 0.5) -> None:
     """End this process when the one that started it ends, however it ends.
 
     A killed `dvc` leaves its stage running, a killed stage its workers; nobody would see what they do.
+
+    Args:
+        parent: its process id, read early: after slow imports it may be gone already.
+        poll_seconds: how often to look.
     """
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -228,7 +228,7 @@ def check_seal(path: Path, read_content: bool = True) -> None:
     Raises:
         UserError: it is missing, shorter or longer than it was, or not the bytes that were written.
     """
-    again = f"Delete it and run `dvc repro` (or `dvc pull`) to get it back: rm {path}"
+    again = "Run `ser store repair`, then `dvc repro` (or `dvc pull`)."
     expected = _read_sidecar(path)
     if not path.is_file():
         raise UserError(f"{path}: the file is missing. {again}")
@@ -245,10 +245,14 @@ def _read_sidecar(path: Path) -> dict:
         if isinstance(content["size"], int) and re.fullmatch("[0-9a-f]{64}", content["sha256"]):
             return content
     except FileNotFoundError:
-        raise UserError(f"{sidecar}: missing; without it {path.name} cannot be trusted. Run `dvc pull`.") from None
+        raise UserError(
+            f"{sidecar}: missing; without it {path.name} cannot be trusted. Run `ser store repair`, then `dvc repro`."
+        ) from None
     except (ValueError, KeyError, TypeError, UnicodeDecodeError):
         pass
-    raise UserError(f"{sidecar}: damaged; without it {path.name} cannot be trusted. Run `dvc pull`.")
+    raise UserError(
+        f"{sidecar}: damaged; without it {path.name} cannot be trusted. Run `ser store repair`, then `dvc repro`."
+    )
 
 
 def _sha256(path: Path) -> str:

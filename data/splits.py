@@ -105,6 +105,14 @@ def split_warnings(labelled: pd.DataFrame, splits: pd.DataFrame, classes: Sequen
             f"Speaker leakage: in {len(leaking)} of {len(columns)} folds the same speakers stand in several roles. "
             "These figures say nothing about unseen speakers."
         )
+    partners = [column for column in columns if _shares_dialogs(labelled["dialog"], splits[column])]
+    if partners and not leaking:
+        warnings.append(
+            f"Shared dialogues: in {len(partners)} of {len(columns)} folds a test speaker's dialogue partner stands in "
+            "training or validation: same room, topic and microphones. scheme: session keeps dialogues whole."
+        )
+    if (labelled["text"] == "").mean() > 0.5:
+        warnings.append("Most utterances have no text: sentences shared by training and test cannot be counted.")
     shares = [_shared_sentences(labelled["text"], splits[column]) for column in columns]
     if max(shares) >= _SHARED_SENTENCES:
         warnings.append(
@@ -124,6 +132,11 @@ def shared_speakers(speakers: pd.Series, roles: pd.Series) -> list[str]:
     """The speakers that play more than one role in a fold."""
     count = roles[roles != ""].groupby(speakers).nunique()
     return sorted(count.index[count > 1])
+
+
+def _shares_dialogs(dialogs: pd.Series, roles: pd.Series) -> bool:
+    tested = set(dialogs[roles == "test"]) - {""}
+    return bool(dialogs[roles.isin(["train", "validation"])].isin(tested).any())
 
 
 def _test_groups(labelled: pd.DataFrame, split: SplitSettings) -> list[set[str]]:

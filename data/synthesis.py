@@ -6,6 +6,7 @@ pitch range, rate, energy, spectral tilt and jitter the way that is known of act
 that varies so much from one utterance to the next that no classifier reaches 100 %. It says nothing about real speech.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,13 +86,18 @@ def write_demo_corpus(root: Path, utterances: int = 280, seed: int = 1) -> int:
     """
     if root.exists() and any(root.iterdir()):
         raise UserError(f"{root} is not empty; the demo corpus goes into a folder of its own.")
+    partial = root.with_name(f".{root.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
     random = np.random.default_rng(seed)
     per_dialog = max(2, round(utterances / (5 * len(_DIALOGS))))
     plan = [(session, name) for session in range(1, 6) for name in _DIALOGS]
     voices = {(session, sex): _draw_voice(sex, random) for session in range(1, 6) for sex in "FM"}
     for session, name in tqdm(plan, desc="demo corpus", unit="dialog"):
         pair = {sex: voices[session, sex] for sex in "FM"}
-        _write_dialog(root / f"Session{session}", f"Ses{session:02d}F_{name}", per_dialog, pair, random)
+        _write_dialog(partial / f"Session{session}", f"Ses{session:02d}F_{name}", per_dialog, pair, random)
+    if root.exists():
+        root.rmdir()  # it is empty
+    partial.rename(root)
     return per_dialog * len(plan)
 
 

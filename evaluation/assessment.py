@@ -127,7 +127,8 @@ def interval_warning(assessment: dict) -> list[str]:
 def learning_curve(histories: pd.DataFrame) -> pd.DataFrame:
     """The mean over folds and seeds, per epoch; ``runs`` says how many were still training."""
     grouped = histories.drop(columns=["fold", "seed"]).groupby("epoch")
-    return grouped.mean().assign(runs=grouped.size()).reset_index()
+    curve = grouped.mean().assign(runs=grouped.size()).reset_index()
+    return curve if "validation_ua" in curve else curve.assign(validation_ua=float("nan"))
 
 
 def confusion_table(assessment: dict) -> pd.DataFrame:

@@ -43,7 +43,7 @@ def learning_curves(head: str, curve: pd.DataFrame, place: int) -> str:
     _style(figure, accuracy)
     loss.plot(curve["epoch"], curve["train_loss"], color=_INK, linestyle="--", label="training")
     loss.set_ylabel("loss")
-    if "validation_loss" in curve:
+    if curve["validation_ua"].notna().any():
         loss.plot(curve["epoch"], curve["validation_loss"], color=colour(place), label="validation")
         accuracy.plot(curve["epoch"], 100 * curve["validation_ua"], color=colour(place), label="UA")
         accuracy.plot(curve["epoch"], 100 * curve["validation_wa"], color=colour(place), linestyle=":", label="WA")

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 import transformers
 
-from data.clips import open_clips
 from data.errors import UserError
 from data.shards import Rows, Shard, ShardWriter
 from features.settings import SslSettings
@@ -48,7 +47,7 @@ def recipe_of(settings: SslSettings, encoder: Encoder, clips: Shard) -> dict:
 
 
 def extract_shard(
-    clips_path: Path,
+    clips: Shard,
     path: Path,
     settings: SslSettings,
     encoder: Encoder,
@@ -59,7 +58,7 @@ def extract_shard(
     """Encode one shard.
 
     Args:
-        clips_path: a shard of clips.
+        clips: a shard of clips.
         path: the shard of features to write.
         settings: layers, storage, pad.
         encoder: loaded for these settings.
@@ -68,12 +67,11 @@ def extract_shard(
         on_clips: called with the number of clips after each batch.
 
     Raises:
-        UserError: damaged clips, another sample rate than the encoder's, values that are not finite, a full disk.
+        UserError: another sample rate than the encoder's, values that are not finite, a full disk.
     """
-    clips = open_clips(clips_path)
     if clips.attributes["sample_rate"] != encoder.sample_rate:
         raise UserError(
-            f"{clips_path}: clips of {clips.attributes['sample_rate']} Hz, but {settings.checkpoint} "
+            f"{clips.path}: clips of {clips.attributes['sample_rate']} Hz, but {settings.checkpoint} "
             f"expects {encoder.sample_rate} Hz; mend clips.sample_rate."
         )
     num_samples = _samples_to_encode(clips, settings)

@@ -8,9 +8,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
+from huggingface_hub import try_to_load_from_cache
+from safetensors import SafetensorError
 from torch import nn
 from torch.nn.utils import parametrize
 from transformers import (
@@ -23,8 +26,11 @@ from transformers import (
     Wav2Vec2FeatureExtractor,
 )
 
-from data.errors import UserError
+from data.errors import UserError, listed
 from features.settings import SslSettings, is_untrained, untrained_parts
+
+_NEEDED_IN_TRAINING_ONLY = {"masked_spec_embed"}
+_CONFIG_WITHOUT_EFFECT = {"_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version"}
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -63,7 +69,8 @@ class Encoder:
         dimension: D.
         sample_rate: Hz, what the checkpoint expects.
         geometry: samples to frames.
-        weights: SHA-256 of the weights and of what else determines the output, whatever name they came by.
+        revision: the Hugging Face commit it came from, if it did.
+        weights: SHA-256 of the weights, the model's configuration and the scaling of its input.
 
     Raises:
         UserError: the checkpoint cannot be loaded, is no encoder of raw waveforms, or has fewer layers.
@@ -79,7 +86,7 @@ class Encoder:
         self.dimension = config.hidden_size
         self.sample_rate = self._scale_input.sampling_rate
         self.geometry = _geometry(config)
-        self.revision = getattr(config, "_commit_hash", None)
+        self.revision = _resolve_revision(settings)
         self.weights = _weights_digest(model, self._scale_input)
         self.device, self.compute_dtype = device, compute_dtype
         self.passes = 0  # clips encoded so far
@@ -136,11 +143,27 @@ def _load(settings: SslSettings) -> tuple[PreTrainedModel, Wav2Vec2FeatureExtrac
                 f"checkpoint: {checkpoint} is a {config.model_type!r} model, no encoder of raw waveforms such as "
                 "HuBERT, WavLM, wav2vec 2.0 or data2vec-audio."
             )
-        model = AutoModel.from_pretrained(checkpoint, revision=revision, config=config, use_safetensors=None)
+        model, loading = AutoModel.from_pretrained(
+            checkpoint, revision=revision, config=config, output_loading_info=True
+        )
         scale_input = AutoFeatureExtractor.from_pretrained(checkpoint, revision=revision)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, UnpicklingError) as error:
         raise UserError(_why_not_loaded(checkpoint, error)) from error
+    random = sorted({*loading["missing_keys"], *map(str, loading["mismatched_keys"])} - _NEEDED_IN_TRAINING_ONLY)
+    if random:
+        raise UserError(
+            f"checkpoint: {checkpoint} lacks {len(random)} of the encoder's weights, which would stay random:\n"
+            f"{listed(random, most=5)}\nGet the whole checkpoint again."
+        )
     return model.float().eval(), scale_input
+
+
+def _resolve_revision(settings: SslSettings) -> str | None:
+    """The commit that a Hugging Face id was loaded from; None for what is not from there."""
+    if is_untrained(settings.checkpoint) or Path(settings.checkpoint).exists():
+        return None
+    path = try_to_load_from_cache(settings.checkpoint, "config.json", revision=settings.revision)
+    return Path(path).parent.name if isinstance(path, str) else settings.revision
 
 
 def _why_not_loaded(checkpoint: str, error: Exception) -> str:
@@ -167,7 +190,8 @@ def _geometry(config) -> Geometry:
 def _weights_digest(model: PreTrainedModel, scale_input: Wav2Vec2FeatureExtractor) -> str:
     digest = hashlib.sha256()
     scaling = {"do_normalize": scale_input.do_normalize, "sampling_rate": scale_input.sampling_rate}
-    digest.update(json.dumps([model.config.model_type, scaling], sort_keys=True).encode())
+    config = {name: value for name, value in model.config.to_dict().items() if name not in _CONFIG_WITHOUT_EFFECT}
+    digest.update(json.dumps([config, scaling], sort_keys=True, default=str).encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tuple(tensor.shape)}".encode())
         digest.update(tensor.contiguous().view(torch.uint8).numpy())

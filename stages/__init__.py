@@ -3,5 +3,10 @@
 - `params`: params.yaml -> typed parameters, with errors a person can act on
 - `schema`: the whole file's schema, composed of the rooms' own models
 - `running`: what all stages share at their outer edge: the error line, the lock, the exit status
+- `inputs`: what train and evaluate both read
 - `pieces`: finished shards and folds, safe from crashes and from DVC's clearing away
 """
+
+import os
+
+PARENT_PROCESS = os.getppid()  # read before anything slow is imported, while whoever started the stage still runs

@@ -8,10 +8,11 @@ import pandas as pd
 
 from data.labels import label_utterances
 from data.manifest import read_manifest
-from data.splits import ROLES, fold_columns, read_splits, split_warnings
+from data.splits import ROLES, fold_columns, split_warnings
 from evaluation.assessment import assess, confusion_table, headline, interval_warning, learning_curve, read_runs
 from features.settings import is_untrained
 from features.store import FeatureSet
+from stages.inputs import read_usable_splits
 from stages.running import ARTIFACTS, run_stage
 from stages.schema import Params, read_params
 
@@ -19,10 +20,11 @@ from stages.schema import Params, read_params
 def main(name: str) -> None:
     params = read_params()
     runs = read_runs(ARTIFACTS / "heads" / name)
+    seeds = sorted(int(seed) for seed in runs.runs["seed"].unique())
     assessment = assess(runs, params.evaluate)
     details = {
         "head": name,
-        "run": describe(params, runs.config),
+        "run": {**describe(params, runs.config), "seeds": seeds},
         **assessment,
     }
     details["warnings"] = [*details["run"].pop("warnings"), *interval_warning(assessment)]
@@ -42,14 +44,16 @@ def main(name: str) -> None:
 def describe(params: Params, config: dict) -> dict:
     """What was run on what, with which encoder, and what a reader has to be warned of."""
     manifest = read_manifest(ARTIFACTS / "manifest.csv")
-    labelled = label_utterances(manifest, params.task)
-    splits = read_splits(ARTIFACTS / "splits.csv")
     features = FeatureSet(ARTIFACTS / "features" / config["features"]["set"], verify=False)
+    splits = read_usable_splits(features)
+    every = label_utterances(manifest, params.task)
+    labelled = every[every["id"].isin(splits["id"])]
+    splits = splits.set_index("id").loc[labelled["id"]].set_index(labelled.index).assign(id=labelled["id"])
     provenance = Counter(shard.attributes["provenance"] for shard in features.shards)
-    durations = pd.Series(features.seconds)[[each for each in splits["id"] if each in features.seconds]]
+    durations = pd.Series(features.seconds)[splits["id"]]
     longest = features.recipe["clips"]["seconds"] or float("inf")
     share_cut = float((durations - longest).clip(lower=0).sum() / durations.sum())
-    skipped = len(splits) - len(durations)
+    skipped = len(every) - len(labelled)
     folds = fold_columns(splits)
 
     warnings = []

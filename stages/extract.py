@@ -21,24 +21,25 @@ def main(name: str) -> None:
     device = runtime.choose_device()
     encoder = Encoder(settings, device, choose_compute_dtype(runtime.compute_dtype, device))
     clips_folder = ARTIFACTS / "clips" / settings.clips
+    shards = [open_clips(path) for path in sorted(clips_folder.glob("*.h5"))]
     pieces = {}
-    for path in sorted(clips_folder.glob("*.h5")):
+    for clips in shards:
         content = fingerprint(
             stage="extract",
             version=Path("features/VERSION").read_text(),
-            shard=path.stem,
-            recipe=recipe_of(settings, encoder, open_clips(path)),
-            clips=content_digest(path),
+            shard=clips.path.stem,
+            recipe=recipe_of(settings, encoder, clips),
+            clips=content_digest(clips.path),
         )
-        pieces[Piece(content)] = path
+        pieces[Piece(content)] = clips
     batch_size = None if runtime.batch_size == "auto" else runtime.batch_size
 
     def make(missing: list[Piece]):
-        total = sum(len(open_clips(pieces[piece]).ids) for piece in missing)
+        total = sum(len(pieces[piece].ids) for piece in missing)
         with tqdm(total=total, desc=f"extract {name} on {device.type}", unit="clip") as bar:
             for piece in missing:
                 clips = pieces[piece]
-                path = piece.workshop / clips.name
+                path = piece.workshop / clips.path.name
                 extract_shard(clips, path, settings, encoder, piece.fingerprint, batch_size, bar.update)
                 yield piece
 

@@ -1,8 +1,8 @@
 """Finished pieces (a shard, a fold) of a stage's output, safe from crashes and from DVC, which clears outputs away.
 
 A piece is named by the fingerprint of everything that determines its content. It is made in
-``artifacts/.pieces/<fingerprint>`` and linked into the output when the stage is complete. An index remembers the MD5 of
-its files, by which DVC names them in its cache; so a piece that only the cache still has is linked back from there.
+``artifacts/.pieces/<fingerprint>`` and linked into the output when the stage is complete. The output lists its pieces
+in ``pieces.json``; so a piece that only DVC's cache still has, made here or by a colleague, is linked back from there.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from data.errors import UserError
 from stages.running import ARTIFACTS
 
 _PIECES = ARTIFACTS / ".pieces"
-_INDEX = "index"
+_LIST = "pieces.json"
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,11 @@ def make_pieces(
         How many pieces were kept and how many were made.
     """
     _PIECES.mkdir(parents=True, exist_ok=True)
-    shelves = _Shelves()
-    shelves.sweep()
-    missing = [piece for piece in pieces if not (piece.shelf.is_dir() or shelves.restore(piece))]
+    cache = _Cache()
+    for shelf in _PIECES.iterdir():
+        if shelf.name.endswith(".partial") or cache.holds(shelf.name):
+            _clear(shelf)
+    missing = [piece for piece in pieces if not (piece.shelf.is_dir() or cache.restore(piece))]
     for piece in missing:
         piece.workshop.mkdir()
     if missing:
@@ -85,23 +87,33 @@ def make_pieces(
     unfinished = [piece.target or piece.fingerprint for piece in pieces if not piece.shelf.is_dir()]
     if unfinished:
         raise UserError(f"{output}: unfinished: {', '.join(unfinished)}")
-    partial = output.with_name(f".{output.name}.partial")
-    _clear(partial)
-    for piece in pieces:
-        _link_tree(piece.shelf, partial / piece.target)
-        shelves.remember(piece)
-    _clear(output)
-    partial.rename(output)
+    _assemble(output, pieces)
     return len(pieces) - len(missing), len(missing)
 
 
-class _Shelves:
-    """The finished pieces, and the index of those that DVC's cache holds."""
+def _assemble(output: Path, pieces: Sequence[Piece]) -> None:
+    """Link the pieces into the output, with the list by which they are found again in DVC's cache."""
+    partial = output.with_name(f".{output.name}.partial")
+    _clear(partial)
+    contents: dict[str, dict[str, str]] = {}
+    for piece in pieces:
+        files = sorted(path for path in piece.shelf.rglob("*") if path.is_file())
+        names = [path.relative_to(piece.shelf).as_posix() for path in files]
+        contents[piece.fingerprint] = {name: (Path(piece.target) / name).as_posix() for name in names}
+        for name, target in contents[piece.fingerprint].items():
+            _link(piece.shelf / name, partial / target)
+    (partial / _LIST).write_text(json.dumps(contents, indent=1) + "\n")
+    _clear(output)
+    partial.rename(output)
+
+
+class _Cache:
+    """DVC's cache: what outputs it holds that were made of pieces, here or by a colleague."""
 
     def restore(self, piece: Piece) -> bool:
-        """Link a piece back from DVC's cache; whether the cache had all of it, undamaged."""
-        files = self._cached_files(piece.fingerprint)
-        if files is None:
+        """Link a piece back; whether the cache had all of it, undamaged."""
+        files = self._pieces.get(piece.fingerprint)
+        if files is None or not all(path.is_file() for path in files.values()):
             return False
         damaged = [cached for cached in files.values() if _md5(cached) != cached.parent.name + cached.name]
         for cached in damaged:  # as DVC does when it finds one: it is not what its name says
@@ -113,56 +125,38 @@ class _Shelves:
         piece.workshop.rename(piece.shelf)
         return True
 
-    def remember(self, piece: Piece) -> None:
-        """Note the MD5 of a piece's files."""
-        entry = self._entry(piece.fingerprint)
-        if not entry.exists():
-            files = sorted(path for path in piece.shelf.rglob("*") if path.is_file())
-            content = {path.relative_to(piece.shelf).as_posix(): _md5(path) for path in files}
-            entry.parent.mkdir(parents=True, exist_ok=True)
-            partial = entry.with_suffix(".partial")
-            partial.write_text(json.dumps(content))
-            partial.replace(entry)
-
-    def sweep(self) -> None:
-        """Clear away what was left unfinished, and finished pieces that DVC's cache holds too."""
-        for shelf in _PIECES.iterdir():
-            unfinished = shelf.name.endswith(".partial")
-            if shelf.name != _INDEX and (unfinished or self._cached_files(shelf.name) is not None):
-                _clear(shelf)
-
-    def _cached_files(self, name: str) -> dict[str, Path] | None:
-        """A piece's file names and where DVC's cache has them; None unless it has all of them."""
-        entry = self._entry(name)
-        if not entry.exists() or self._cache is None:
-            return None
-        with suppress(ValueError, AttributeError):
-            files = {file: self._cache / md5[:2] / md5[2:] for file, md5 in json.loads(entry.read_text()).items()}
-            if all(path.is_file() for path in files.values()):
-                return files
-        return None
-
-    @staticmethod
-    def _entry(name: str) -> Path:
-        return _PIECES / _INDEX / f"{name}.json"
+    def holds(self, name: str) -> bool:
+        """Whether the cache has all files of a piece."""
+        return name in self._pieces and all(path.is_file() for path in self._pieces[name].values())
 
     @cached_property
-    def _cache(self) -> Path | None:
-        """DVC's cache of files by MD5, wherever this project keeps it."""
-        from dvc.exceptions import NotDvcRepoError  # DVC takes a while to import, and a first run needs none of it
-        from dvc.repo import Repo
+    def _pieces(self) -> dict[str, dict[str, Path]]:
+        """Fingerprint -> name within the piece -> cached file, from the lists that stand in the outputs."""
+        pieces: dict[str, dict[str, Path]] = {}
+        root = cache_folder()
+        for listing in sorted(root.glob("??/*.dir")) if root else []:
+            with suppress(ValueError, KeyError, TypeError, OSError):
+                cached = {each["relpath"]: root / each["md5"][:2] / each["md5"][2:] for each in read_listing(listing)}
+                for name, files in json.loads(cached[_LIST].read_text()).items():
+                    pieces[name] = {within: cached[relative] for within, relative in files.items()}
+        return pieces
 
-        try:
-            with Repo() as repo:
-                return Path(repo.cache.local.path)
-        except NotDvcRepoError:
-            return None
+
+def cache_folder() -> Path | None:
+    """DVC's cache of files by MD5, wherever this project keeps it; None outside of a DVC project."""
+    from dvc.exceptions import NotDvcRepoError  # DVC takes a while to import
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            return Path(repo.cache.local.path)
+    except NotDvcRepoError:
+        return None
 
 
-def _link_tree(source: Path, target: Path) -> None:
-    for path in sorted(source.rglob("*")):
-        if path.is_file():
-            _link(path, target / path.relative_to(source))
+def read_listing(path: Path) -> list[dict[str, str]]:
+    """DVC's list of the files of an output folder: ``relpath`` and ``md5`` of each."""
+    return json.loads(path.read_text())
 
 
 def _link(source: Path, target: Path) -> None:

@@ -1,6 +1,7 @@
 """The corpus folder and artifacts/manifest.csv -> artifacts/clips/<recipe>/<shard>.h5."""
 
 import hashlib
+import shutil
 import sys
 from pathlib import Path
 
@@ -37,12 +38,16 @@ def main(name: str) -> None:
                     _write_skipped(skipped, path.with_name(f"{path.stem}.skipped.csv"))
                     yield piece
                 unusable += skipped
-        if unusable and recipe.on_error == "stop":
-            raise UserError(_unusable(unusable, name))
+        if recipe.on_error == "stop":
+            _refuse(unusable, name)
 
-    kept, made = make_pieces(ARTIFACTS / "clips" / name, list(shards), make)
-    skipped = _collect_skipped(ARTIFACTS / "clips" / name)
-    print(f"preprocess {name}: {len(shards)} shards: {kept} kept, {made} made; {skipped} files skipped")
+    output = ARTIFACTS / "clips" / name
+    kept, made = make_pieces(output, list(shards), make)
+    skipped = _collect_skipped(output)
+    if recipe.on_error == "stop" and skipped:  # kept from when they were skipped
+        shutil.rmtree(output)
+        _refuse(skipped, name)
+    print(f"preprocess {name}: {len(shards)} shards: {kept} kept, {made} made; {len(skipped)} files skipped")
 
 
 def _piece(shard: str, root: Path, rows: pd.DataFrame, recipe: ClipsSettings) -> Piece:
@@ -52,7 +57,7 @@ def _piece(shard: str, root: Path, rows: pd.DataFrame, recipe: ClipsSettings) ->
             stage="preprocess",
             version=Path("data/VERSION").read_text(),
             shard=shard,
-            recipe=recipe.model_dump(),
+            recipe=recipe.model_dump(exclude={"on_error"}),
             sound=sound,
         )
     )
@@ -63,12 +68,13 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "blake2b").hexdigest()
 
 
-def _unusable(skipped: list[Skipped], name: str) -> str:
-    files = [f"{each.path}: {each.reason}" for each in skipped]
-    return (
-        f"{len(files)} audio files cannot be used:\n{listed(files, most=50)}\n"
-        f"Mend or remove them, or leave them out with clips.{name}.on_error: skip"
-    )
+def _refuse(unusable: list[Skipped], name: str) -> None:
+    if unusable:
+        files = [f"{each.path}: {each.reason}" for each in unusable]
+        raise UserError(
+            f"{len(files)} audio files cannot be used:\n{listed(files, most=50)}\n"
+            f"Mend or remove them, or leave them out with clips.{name}.on_error: skip"
+        )
 
 
 def _write_skipped(skipped: list[Skipped], path: Path) -> None:
@@ -76,14 +82,14 @@ def _write_skipped(skipped: list[Skipped], path: Path) -> None:
         pd.DataFrame(skipped).to_csv(path, index=False, lineterminator="\n")
 
 
-def _collect_skipped(folder: Path) -> int:
-    """Join the shards' lists into skipped.csv; how many files it names."""
-    parts = sorted(folder.glob("*.skipped.csv"))
+def _collect_skipped(folder: Path) -> list[Skipped]:
+    """Join the shards' lists into skipped.csv, and return them."""
+    parts = [pd.read_csv(part, dtype=str) for part in sorted(folder.glob("*.skipped.csv"))]
     if not parts:
-        return 0
-    skipped = pd.concat([pd.read_csv(part, dtype=str) for part in parts])
+        return []
+    skipped = pd.concat(parts)
     skipped.to_csv(folder / "skipped.csv", index=False, lineterminator="\n")
-    return len(skipped)
+    return [Skipped(**row) for row in skipped.to_dict("records")]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from data.errors import UserError
 from data.processes import end_with_parent
+from stages import PARENT_PROCESS
 
 ARTIFACTS = Path("artifacts")
 
@@ -20,7 +21,7 @@ def run_stage(stage: Callable, *arguments: str) -> None:
     The stage ends when its parent does (a killed `dvc` would leave it behind), and no second one writes beside it.
     ``EMOCACHE_DEBUG=1`` shows tracebacks.
     """
-    end_with_parent()
+    end_with_parent(PARENT_PROCESS)
     ARTIFACTS.mkdir(exist_ok=True)
     with readable_errors(debug=bool(os.environ.get("EMOCACHE_DEBUG"))), only_one(ARTIFACTS / ".lock"):
         stage(*arguments)
@@ -28,7 +29,7 @@ def run_stage(stage: Callable, *arguments: str) -> None:
 
 @contextmanager
 def readable_errors(debug: bool = False) -> Iterator[None]:
-    """Print a `UserError` as it is and exit with status 1; so with a full disk, and with Ctrl-C."""
+    """Print a `UserError` as it is and exit with status 1; so with what the system refuses, and with Ctrl-C."""
     try:
         yield
     except UserError as error:
@@ -36,9 +37,11 @@ def readable_errors(debug: bool = False) -> Iterator[None]:
             traceback.print_exc()
         sys.exit(f"error: {error}")
     except OSError as error:
-        if debug or error.errno not in (13, 28, 30, 122):  # permission, full, read-only, quota
-            raise
-        sys.exit(f"error: {error.filename or 'writing'}: {error.strerror}. Mend that and run `dvc repro` again.")
+        if debug:
+            traceback.print_exc()
+        sys.exit(
+            f"error: {error.filename or 'the system'}: {error.strerror or error}. Mend that, then `dvc repro` again."
+        )
     except KeyboardInterrupt:
         sys.exit("interrupted; `dvc repro` goes on from the last finished piece")
 

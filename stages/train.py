@@ -1,15 +1,15 @@
 """artifacts/features/<set>, manifest and splits -> artifacts/heads/<head>/fold-<k>/seed-<s>/."""
 
+import os
 import sys
 
 import pandas as pd
 import torch
 from tqdm import tqdm
 
-from data.errors import UserError, listed
-from data.manifest import read_manifest
-from data.splits import ROLES, fold_columns, read_splits
+from data.splits import ROLES, fold_columns
 from features.store import FeatureSet
+from stages.inputs import read_usable_splits
 from stages.pieces import Piece, code_digest, fingerprint, make_pieces
 from stages.running import ARTIFACTS, run_stage
 from stages.schema import read_params
@@ -18,13 +18,13 @@ from training.parallel import choose_workers, train_folds
 
 
 def main(name: str) -> None:
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # same seed, same numbers, also on a GPU
     params = read_params()
     head, training = params.head(name)
     classes = list(params.task.classes)
     features = FeatureSet(ARTIFACTS / "features" / head.features)
     features.check_layer(head.layer)
-    splits = read_splits(ARTIFACTS / "splits.csv").merge(read_manifest(ARTIFACTS / "manifest.csv")[["id", "speaker"]])
-    splits = _without_skipped(splits, features)
+    splits = read_usable_splits(features)
     device = params.runtime.choose_device().type
     folds = fold_columns(splits)
     asked = None if params.runtime.workers == "auto" else params.runtime.workers
@@ -59,20 +59,6 @@ def main(name: str) -> None:
 
     kept, made = make_pieces(ARTIFACTS / "heads" / name, list(jobs), make)
     print(f"train {name}: {len(jobs)} folds x seeds: {kept} kept, {made} trained on {device}")
-
-
-def _without_skipped(splits: pd.DataFrame, features: FeatureSet) -> pd.DataFrame:
-    """The split's utterances that have features; only those that preprocess skipped may lack them."""
-    missing = set(splits["id"]) - set(features.places)
-    listing = features.folder / "skipped.csv"
-    skipped = set(pd.read_csv(listing, dtype=str)["id"]) if listing.exists() else set()
-    unexplained = sorted(missing - skipped)
-    if unexplained:
-        raise UserError(
-            f"{features.folder}: {len(unexplained)} utterances of the split have no features; the cache is of another "
-            f"corpus or task. Run `dvc repro`:\n{listed(unexplained)}"
-        )
-    return splits[~splits["id"].isin(missing)]
 
 
 def _utterances(rows: pd.DataFrame, classes: list[str]) -> Utterances:

@@ -38,7 +38,11 @@ class DeviceFrames:
     def __init__(self, features: FeatureSet, layer: int, device: torch.device):
         maps = features.maps(layer)
         bases = np.concatenate([[0], np.cumsum([len(rows) for rows in maps])])
-        self._flat = torch.cat([torch.from_numpy(rows).to(device) for rows in maps])
+        self._flat = torch.empty(
+            (int(bases[-1]), features.dimension), dtype=torch.from_numpy(maps[0][:0]).dtype, device=device
+        )
+        for base, rows in zip(bases, maps, strict=False):
+            self._flat[base : base + len(rows)] = torch.from_numpy(rows)
         self._rows = {
             identifier: (int(bases[place.shard]) + place.start, place.stop - place.start)
             for identifier, place in features.places.items()
@@ -57,6 +61,7 @@ class DeviceFrames:
 def open_frames(features: FeatureSet, layer: int, device: torch.device) -> FrameSource:
     """The faster source that fits: the GPU's memory if there is one and it has room, else the memory map."""
     if device.type == "cuda":
+        torch.cuda.empty_cache()  # what an earlier fold held
         size = sum(rows.nbytes for rows in features.maps(layer))
         if size < _GPU_SHARE * torch.cuda.mem_get_info(device)[0]:
             return DeviceFrames(features, layer, device)

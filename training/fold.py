@@ -83,14 +83,18 @@ def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: No
     model = StandardisedHead(head, mean, deviation).to(device)
     frames = open_frames(features, layer, device)
 
-    best_epoch, epochs_run = _fit(model, frames, job, on_epochs)
+    try:
+        best_epoch, epochs_run = _fit(model, frames, job, on_epochs)
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            f"{job.name}, fold {job.fold}, seed {job.seed}: out of GPU memory. Lower its batch_size."
+        ) from error
 
     config = {
         "format": "emocache-head",
         "format_version": 1,
-        "head": job.name,
         "settings": job.head.model_dump(),
-        "training": job.training.model_dump(),
+        "training": job.training.model_dump(exclude={"seeds"}),
         "classes": job.classes,
         "fold": job.fold,
         "seed": job.seed,

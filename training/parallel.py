@@ -1,10 +1,13 @@
 """Several folds side by side: processes that share the memory map."""
 
 import multiprocessing
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 
+from data.errors import UserError
 from data.processes import available_cores, end_with_parent
 from training.fold import FoldJob, train_fold
 
@@ -13,7 +16,7 @@ def choose_workers(jobs: int, device: str, workers: int | None = None) -> tuple[
     """How many processes, and threads in each.
 
     One process per core wins on a CPU: a light head's steps are too small to share among threads. On a GPU one process
-    keeps the frames there once. The number of threads depends on the number of jobs, not on how many of them are left
+    keeps one copy of the frames there. The number of threads depends on the number of jobs, not on how many are left
     after an interruption: results are the same to the bit either way.
     """
     cores = available_cores()
@@ -43,12 +46,17 @@ def train_folds(jobs: Sequence[FoldJob], workers: int, on_epochs: Callable[[int]
     epochs = context.SimpleQueue()
     listener = threading.Thread(target=_listen, args=(epochs, on_epochs), daemon=True)
     listener.start()
-    with ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(epochs,)) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(epochs, os.getpid())) as pool:
         running = {pool.submit(_train_in_worker, job): job for job in jobs}
         try:
             for future in as_completed(running):
                 future.result()
                 yield running[future]
+        except BrokenProcessPool as error:
+            raise UserError(
+                f"a training process was killed, probably for want of memory. Use fewer than {workers} processes "
+                "(runtime.workers) or a smaller batch_size, then `dvc repro` again: finished folds are kept."
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
@@ -66,10 +74,10 @@ def _listen(epochs, on_epochs: Callable[[int], None]) -> None:
 _epochs = None  # the queue of this worker process; set once, when it begins
 
 
-def _begin_worker(epochs) -> None:
+def _begin_worker(epochs, parent: int) -> None:
     global _epochs
     _epochs = epochs
-    end_with_parent()
+    end_with_parent(parent)
 
 
 def _train_in_worker(job: FoldJob) -> None:

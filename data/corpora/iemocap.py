@@ -46,11 +46,16 @@ def read_utterances(root: Path) -> list[Utterance]:
     Raises:
         UserError: no session here, or an annotation line that cannot be read.
     """
-    sessions = sorted(folder for folder in root.glob("Session[0-9]") if (folder / "dialog/EmoEvaluation").is_dir())
-    if not sessions:
+    sessions = sorted(folder for folder in root.glob("Session[0-9]") if folder.is_dir())
+    annotated = [folder for folder in sessions if any(_text_files(folder / "dialog/EmoEvaluation"))]
+    if not annotated:
         raise UserError(
             f"{root} does not look like IEMOCAP: no Session<k>/dialog/EmoEvaluation in it. "
             "Point corpus.root at the folder that holds Session1 to Session5 (IEMOCAP_full_release)."
+        )
+    if incomplete := [folder.name for folder in sessions if folder not in annotated]:
+        raise UserError(
+            f"{root}: {', '.join(incomplete)}: no annotations in dialog/EmoEvaluation; the copy is incomplete."
         )
     return [utterance for session in sessions for utterance in _read_session(root, session)]
 
@@ -59,9 +64,14 @@ def _read_session(root: Path, session: Path) -> list[Utterance]:
     utterances = []
     for evaluation in _text_files(session / "dialog/EmoEvaluation"):
         texts = _read_transcript(session / "dialog/transcriptions" / evaluation.name)
-        for number, line in enumerate(_lines(evaluation), start=1):
-            if line.startswith("["):
-                utterances.append(_parse_annotation(line, f"{evaluation.relative_to(root)}:{number}", session, texts))
+        found = [
+            _parse_annotation(line, f"{evaluation.relative_to(root)}:{number}", session, texts)
+            for number, line in enumerate(_lines(evaluation), start=1)
+            if line.startswith("[") or _ID.search(line)
+        ]
+        if not found:
+            raise UserError(f"{evaluation.relative_to(root)}: no annotation in it; copy it again from the release.")
+        utterances += found
     return utterances
 
 

@@ -57,6 +57,8 @@ def damaged(folder, kind):
         soundfile.write(path, np.zeros(16000), 16000)
     elif kind == "not finite":
         soundfile.write(path, np.full(16000, np.nan, np.float32), 16000, subtype="FLOAT")
+    elif kind == "out of range":
+        soundfile.write(path, tone(1.0) * 32768, 16000, subtype="FLOAT")
     return path
 
 
@@ -67,6 +69,7 @@ REASONS = {
     "truncated": "truncated",
     "silent": "silent",
     "not finite": "not finite",
+    "out of range": "out of range",
 }
 
 

@@ -71,6 +71,25 @@ def test_iemocap_annotation_cut_short_names_file_and_line(tmp_path, kept):
         iemocap.read_utterances(root)
 
 
+def test_an_incomplete_iemocap_is_not_taken_for_a_smaller_one(tmp_path):
+    dialogs = {
+        "Ses01F_impro01": [("Ses01F_impro01_F000", "neu"), ("Ses01F_impro01_M000", "sad")],
+        "Ses02F_impro01": [("Ses02F_impro01_F000", "neu")],
+    }
+    root = write_iemocap(tmp_path, dialogs)
+    path = root / "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
+    text = path.read_text()
+    path.write_text(text.replace("[6.2901 - 8.2357]\tSes01F_impro01_M", " - 8.2357]\tSes01F_impro01_M"))
+    with pytest.raises(UserError, match=r"Ses01F_impro01\.txt:6: cannot read"):
+        iemocap.read_utterances(root)
+    path.write_bytes(bytes(len(text)))
+    with pytest.raises(UserError, match=r"Ses01F_impro01\.txt: no annotation in it"):
+        iemocap.read_utterances(root)
+    path.unlink()
+    with pytest.raises(UserError, match="Session1: no annotations"):
+        iemocap.read_utterances(root)
+
+
 def test_emodb_fields(tmp_path):
     utterances = {each.id: each for each in emodb.read_utterances(write_emodb(tmp_path))}
     assert len(utterances) == 5 * 2 * 7
@@ -114,6 +133,18 @@ def test_manifest_survives_the_disk(demo_corpus, tmp_path):
     assert list(manifest["id"]) == sorted(manifest["id"])
     assert manifest["speaker"].nunique() == 10
     assert "xxx" not in set(manifest["emotion"])
+
+
+def test_an_excluded_value_that_is_not_there_is_named(demo_corpus):
+    def build(**exclude):
+        return build_manifest(CorpusSettings(name="demo", root=str(demo_corpus), exclude=exclude))
+
+    with pytest.raises(UserError, match=r"corpus\.exclude\.emotion: no 'xx' in this corpus; did you mean 'xxx'"):
+        build(emotion=["xx"])
+    with pytest.raises(UserError, match=r"corpus\.exclude\.speaker: no 'Ses09F'"):
+        build(speaker=["Ses09F"])
+    rating = str(build()["valence"].iloc[0])
+    assert rating not in set(build(valence=[rating])["valence"].astype(str))
 
 
 def test_manifest_names_missing_folder_and_missing_audio(demo_corpus, tmp_path):

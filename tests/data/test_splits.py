@@ -17,7 +17,7 @@ def utterances(sessions: int, per_speaker: int = 3, speakers_per_session: int = 
             "session": f"session{session}",
             "dialog": f"s{session}d{number}",
             "label": "ab"[number % 2],
-            "text": "",
+            "text": "Yeah.",
         }
         for session in range(sessions)
         for letter in "FMX"[:speakers_per_session]
@@ -87,6 +87,13 @@ def test_shared_sentences_are_warned_of_but_greetings_are_not():
     assert any("Shared sentences: 100%" in warning for warning in split_warnings(labelled, splits, ["a", "b"]))
     assert split_warnings(labelled.assign(text="Yeah."), splits, ["a", "b"]) == []
     assert split_warnings(labelled.assign(text="a07"), splits, ["a", "b"])  # the code of a fixed sentence
+
+
+def test_dialogue_partners_in_other_roles_are_warned_of():
+    labelled = utterances(4)
+    by_speaker = make_splits(labelled, SplitSettings(scheme="speaker"))
+    assert any(each.startswith("Shared dialogues: in 8 of 8") for each in split_warnings(labelled, by_speaker, "ab"))
+    assert any("no text" in each for each in split_warnings(labelled.assign(text=""), by_speaker, "ab"))
 
 
 def test_absent_classes_are_warned_of():

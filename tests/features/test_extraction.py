@@ -1,15 +1,17 @@
 """Stored frames are the encoder's own, whoever else is in the batch."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors.torch import save_file
 from torchaudio.models.wav2vec2.utils import import_huggingface_model
-from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
-from data.clips import ClipsSettings, write_clips
+from data.clips import ClipsSettings, open_clips, write_clips
 from data.errors import UserError
 from features.extraction import extract_shard
 from features.settings import SslSettings
@@ -17,6 +19,7 @@ from features.ssl import Encoder, untrained_hubert
 from features.store import FeatureSet, verify_shard
 from tests.builders import TINY_ENCODER, tone
 
+SMALL = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 CPU = torch.device("cpu")
 SECONDS = {"a": 1.0, "b": 0.6, "c": 1.0, "d": 0.03, "e": 0.6, "f": 0.61}
 
@@ -41,7 +44,7 @@ def extract(clips, folder, compute_dtype=torch.float32, batch_size=None, **setti
     settings = SslSettings(**{"clips": "speech", "checkpoint": TINY_ENCODER, "layers": [2], **settings})
     encoder = Encoder(settings, CPU, compute_dtype)
     folder.mkdir(exist_ok=True)
-    extract_shard(clips, folder / "shard.h5", settings, encoder, "f" * 64, batch_size)
+    extract_shard(open_clips(clips), folder / "shard.h5", settings, encoder, "f" * 64, batch_size)
     return FeatureSet(folder)
 
 
@@ -153,6 +156,59 @@ def test_a_checkpoint_that_is_no_speech_encoder_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 8}))
     with pytest.raises(UserError, match="'bert' model, no encoder of raw waveforms"):
         Encoder(SslSettings(clips="speech", checkpoint=str(tmp_path)), CPU)
+
+
+def save_checkpoint(folder, **config):
+    model = HubertModel(HubertConfig(**{**SMALL, **config})).eval()
+    model.save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
+    return model
+
+
+def load(checkpoint, **settings):
+    return Encoder(SslSettings(clips="speech", checkpoint=str(checkpoint), layers=[2], **settings), CPU)
+
+
+def test_missing_and_damaged_weights_are_refused(tmp_path):
+    model = save_checkpoint(tmp_path)
+    path = tmp_path / "model.safetensors"
+    whole = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    save_file({name: tensor for name, tensor in whole.items() if "layers.1." not in name}, path, {"format": "pt"})
+    with pytest.raises(UserError, match=r"lacks \d+ of the encoder's weights[\s\S]*encoder\.layers\.1\."):
+        load(tmp_path)
+    for content in (b"", b"garbage" * 100):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match="cannot load the folder"):
+            load(tmp_path)
+
+
+def test_the_weights_digest_covers_configuration_but_not_names(tmp_path):
+    torch.manual_seed(2)
+    model = save_checkpoint(tmp_path / "one")
+    for name, key, value in (("same", "architectures", ["Other"]), ("other", "layer_norm_eps", 0.1)):
+        shutil.copytree(tmp_path / "one", tmp_path / name)
+        config = json.loads((tmp_path / name / "config.json").read_text())
+        (tmp_path / name / "config.json").write_text(json.dumps({**config, key: value}))
+    assert load(tmp_path / "one").weights == load(tmp_path / "same").weights
+    assert load(tmp_path / "one").weights != load(tmp_path / "other").weights
+    with torch.no_grad():
+        next(model.parameters()).add_(1)
+    model.save_pretrained(tmp_path / "same")
+    assert load(tmp_path / "one").weights != load(tmp_path / "same").weights
+
+
+def test_the_revision_is_the_commit_that_was_loaded(tmp_path, monkeypatch):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "models--team--hubert"
+    save_checkpoint(repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text(commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(tmp_path), raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert load("team/hubert").revision == commit
+    assert load("team/hubert", revision=commit).revision == commit
+    assert load(repository / "snapshots" / commit).revision is None
 
 
 def test_more_layers_than_there_are_is_an_error():

@@ -39,7 +39,7 @@ def test_a_flipped_bit_anywhere_is_found(folder, position):
     content = bytearray(path.read_bytes())
     content[int(position * len(content))] ^= 4
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"speaker-2\.h5: damaged.*dvc repro"):
+    with pytest.raises(UserError, match=r"speaker-2\.h5: damaged.*ser store repair"):
         FeatureSet(folder)
     with pytest.raises(UserError, match="1 problems in 6 shards"):
         verify_store(folder)

@@ -1,0 +1,33 @@
+"""What train and evaluate both read: the split's utterances that have features."""
+
+import pandas as pd
+
+from data.errors import UserError, listed
+from data.manifest import read_manifest
+from data.splits import ROLES, fold_columns, read_splits
+from features.store import FeatureSet
+from stages.running import ARTIFACTS
+
+
+def read_usable_splits(features: FeatureSet) -> pd.DataFrame:
+    """splits.csv with ``speaker``, without utterances whose audio preprocess has skipped.
+
+    Raises:
+        UserError: utterances without features that were not skipped (the cache is another corpus's), or a role of
+            some fold that skipping has emptied.
+    """
+    splits = read_splits(ARTIFACTS / "splits.csv").merge(read_manifest(ARTIFACTS / "manifest.csv")[["id", "speaker"]])
+    listing = features.folder / "skipped.csv"
+    skipped = set(pd.read_csv(listing, dtype=str)["id"]) if listing.exists() else set()
+    unexplained = sorted(set(splits["id"]) - set(features.places) - skipped)
+    if unexplained:
+        raise UserError(
+            f"{features.folder}: {len(unexplained)} utterances of the split have no features; the cache is of another "
+            f"corpus. Run `dvc repro`:\n{listed(unexplained)}"
+        )
+    usable = splits[splits["id"].isin(features.places)]
+    for column in fold_columns(splits):
+        for role in ROLES:
+            if (splits[column] == role).any() and not (usable[column] == role).any():
+                raise UserError(f"{column}: all {role} utterances were skipped (see {listing}); mend their audio.")
+    return usable
