@@ -3,7 +3,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: install demo test lint clean
+.PHONY: install demo test lint lock clean
 
 install: .venv/installed
 
@@ -29,6 +29,11 @@ lint: install
 
 test: lint
 	python -m pytest
+
+lock:  # write the exact versions again, after a change of pyproject.toml
+	.venv/bin/python -m pip install --quiet pip-tools
+	.venv/bin/python -m piptools compile --quiet --extra dev --strip-extras --no-emit-index-url --no-emit-find-links \
+		--no-emit-trusted-host --no-header --no-annotate --output-file requirements.lock pyproject.toml
 
 clean:
 	rm -rf artifacts

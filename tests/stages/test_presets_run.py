@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
+from data.manifest import read_manifest
+from data.splits import read_splits
 from stages import check, compare, evaluate, extract, manifest, preprocess, split, train
 from tests.builders import REPOSITORY, tiny_params, write_emodb, write_ravdess
 
@@ -39,6 +42,14 @@ def test_preset_runs_on_a_miniature(preset, tmp_path, monkeypatch, demo_corpus):
         train.main(name)
         evaluate.main(name)
     compare.main()
+
+    truth = read_splits(Path("artifacts/splits.csv")).set_index("id")["label"]
+    codes = read_manifest(Path("artifacts/manifest.csv")).set_index("id")["emotion"]
+    for path in Path("artifacts/heads").glob("*/fold-*/seed-*/predictions.csv"):
+        predictions = pd.read_csv(path, dtype=str)
+        assert (predictions["label"] == predictions["id"].map(truth)).all()
+        classes = {code: label for label, of_class in params["task"]["classes"].items() for code in of_class}
+        assert (predictions["label"] == predictions["id"].map(codes).map(classes)).all()
 
     for name in params["heads"]:
         metrics = json.loads(Path(f"artifacts/evaluation/{name}/metrics.json").read_text())

@@ -11,7 +11,7 @@ import torch
 from data.errors import UserError
 from features.store import FeatureSet
 from models import HEADS
-from training.batches import MappedFrames, frame_statistics
+from training.batches import DeviceFrames, MappedFrames, frame_statistics, shuffled_batches
 from training.checkpoint import load_head
 from training.fold import FoldJob, Utterances, predict, train_fold
 from training.parallel import train_folds
@@ -99,15 +99,20 @@ def test_standardises_by_the_training_frames_alone(feature_folder, tmp_path):
 
 
 def test_the_best_epoch_on_validation_is_kept_and_training_stops(feature_folder, tmp_path):
-    train_fold(job(feature_folder, tmp_path / "run", epochs=40, patience=3))
+    """Validation labels are random here, so that its UA goes up and down and the last epoch is not the best."""
+    plain = job(feature_folder, tmp_path / "run", GRU, validation=(3, 4), learning_rate=0.01, epochs=40, patience=3)
+    labels = np.random.default_rng(1).integers(0, 3, 20).tolist()
+    validation = dataclasses.replace(plain.roles["validation"], labels=labels)
+    train_fold(dataclasses.replace(plain, roles={**plain.roles, "validation": validation}))
     config = json.loads((tmp_path / "run/config.json").read_text())
-    history = pd.read_csv(tmp_path / "run/history.csv")
-    best = history.loc[history["validation_ua"].idxmax()]
-    assert config["best_epoch"] == best["epoch"]
+    history = pd.read_csv(tmp_path / "run/history.csv").set_index("epoch")
+    assert config["best_epoch"] == history["validation_ua"].idxmax()
     assert config["epochs_run"] == len(history) == config["best_epoch"] + 3
     predictions = pd.read_csv(tmp_path / "run/predictions.csv")
-    validation = predictions[predictions["role"] == "validation"]
-    assert (validation["label"] == validation["predicted"]).mean() == pytest.approx(best["validation_wa"], abs=1e-5)
+    kept = predictions[predictions["role"] == "validation"]
+    accuracy = (kept["label"] == kept["predicted"]).mean()
+    assert accuracy == pytest.approx(history["validation_wa"][config["best_epoch"]], abs=1e-5)
+    assert accuracy != pytest.approx(history["validation_wa"].iloc[-1], abs=1e-5)
 
 
 def test_without_validation_the_last_weights_are_kept(feature_folder, tmp_path):
@@ -138,3 +143,13 @@ def test_a_loss_that_is_not_finite_stops_and_says_where(feature_folder, tmp_path
 def test_a_layer_that_is_not_stored_is_named(feature_folder, tmp_path):
     with pytest.raises(UserError, match=r"layer 7 is not stored in .*; there are \[12\]"):
         train_fold(job(feature_folder, tmp_path / "run", {"model": "linear", "layer": 7}))
+
+
+def test_the_gpus_flat_tensor_gathers_what_the_memory_map_does(feature_folder):
+    """On the CPU here; the code is the same on a GPU."""
+    features, cpu = FeatureSet(feature_folder), torch.device("cpu")
+    mapped, flat = MappedFrames(features, 12, cpu), DeviceFrames(features, 12, cpu)
+    identifiers = list(features.places)
+    for batch in shuffled_batches(len(identifiers), 7, torch.Generator().manual_seed(3)):
+        one, other = (source.gather([identifiers[index] for index in batch]) for source in (mapped, flat))
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
