@@ -15,13 +15,14 @@ install: .venv/installed
 	touch $@
 
 demo: install
-	@cmp -s params.yaml presets/demo.yaml || { echo "params.yaml is not the demo preset; put it back with: ser preset demo"; exit 1; }
+	@cmp -s params.yaml presets/demo.yaml || { echo "params.yaml is not the demo preset. Keep it if you need it (cp params.yaml presets/mine.yaml), then: .venv/bin/ser preset demo --force"; exit 1; }
 	test -d corpora/demo || ser demo-corpus corpora/demo
 	dvc repro
 	@echo
 	@dvc metrics show
 	@echo
 	@echo "The report: $(CURDIR)/artifacts/report/index.html"
+	@echo "Next: source .venv/bin/activate, change params.yaml, dvc repro"
 
 lint: install
 	ruff check .

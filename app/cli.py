@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from data.errors import UserError
-from stages.params import PARAMS_FILE
+from stages.params import PARAMS_FILE, read_yaml
 from stages.running import ARTIFACTS, readable_errors
 
 PRESETS = Path("presets")
@@ -30,6 +30,7 @@ def check() -> None:
 
     params = read_params()
     print(f"{PARAMS_FILE} is valid: {params.corpus.name}, heads {', '.join(params.heads)}")
+    _say_where_the_corpus_goes(params.corpus.root)
 
 
 @app.command()
@@ -51,6 +52,14 @@ def preset(
         )
     shutil.copyfile(presets[name], PARAMS_FILE)
     print(f"{PARAMS_FILE} is now the preset {name}. Next: dvc repro")
+    _say_where_the_corpus_goes(read_yaml()["corpus"]["root"])
+
+
+def _say_where_the_corpus_goes(root: str) -> None:
+    if root == "corpora/demo" and not Path(root).exists():
+        print(f"The corpus is not there yet: ser demo-corpus {root}")
+    elif not Path(root).exists():
+        print(f"The corpus is not there yet: mkdir -p {Path(root).parent}; ln -s /where/it/is {root}")
 
 
 @app.command()
@@ -98,6 +107,8 @@ def main() -> None:
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     with readable_errors(debug):
+        if not Path("dvc.yaml").exists():
+            raise UserError("run this in the project's folder, the one that holds dvc.yaml")
         app()
 
 

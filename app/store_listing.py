@@ -46,7 +46,9 @@ def verify_store(folder: Path) -> None:
     paths = [path for feature_set in _feature_sets(folder) for path in sorted(feature_set.glob("*.h5"))]
     problems = [problem for path in tqdm(paths, desc="verify", unit="shard") for problem in verify_shard(path)]
     if problems:
-        raise UserError(f"{len(problems)} problems in {len(paths)} shards:\n{listed(problems, most=50)}")
+        raise UserError(
+            f"of {len(paths)} shards some are damaged (mend them with `ser store repair`):\n{listed(problems, most=50)}"
+        )
     print(f"{len(paths)} shards are sound")
 
 

@@ -64,6 +64,7 @@ def assess(runs: HeadRuns, settings: EvaluateSettings) -> dict:
         "classes": classes,
         "present": int((pooled.sum(axis=1) > 0).sum()),
         "chance_ua": 1 / int((pooled.sum(axis=1) > 0).sum()),
+        "majority_wa": float(pooled.sum(axis=1).max() / pooled.sum()),
         "num_folds": len(by_fold_and_seed),
         "num_seeds": len(by_seed),
         "num_speakers": len(by_speaker_and_seed),
@@ -114,6 +115,16 @@ def headline(assessment: dict) -> dict[str, float]:
         "weighted_f1": metrics["weighted_f1"]["mean"],
     }
     return {name: round(value, 4) for name, value in scalars.items() if value is not None}
+
+
+def epoch_warning(runs: HeadRuns) -> list[str]:
+    """What to say of runs that were still improving when they ended."""
+    if not runs.config["utterances"]["validation"]:
+        return []
+    unfinished = int((runs.runs["best_epoch"] == runs.config["training"]["epochs"]).sum())
+    if not unfinished:
+        return []
+    return [f"In {unfinished} of {len(runs.runs)} runs the last epoch was the best: more epochs may help."]
 
 
 def interval_warning(assessment: dict) -> list[str]:

@@ -1,9 +1,10 @@
 """The parameters of feature sets."""
 
+import difflib
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from data.settings import Settings
 
@@ -11,6 +12,8 @@ _UNTRAINED = re.compile(r"untrained(?::(?P<seed>\d{1,9})(?:,layers=(?P<layers>\d
 
 
 def _checkpoint_name(name: str) -> str:
+    if difflib.get_close_matches(name, ["untrained"], cutoff=0.8) and not name.startswith("untrained"):
+        raise ValueError("did you mean 'untrained'?")
     if name.startswith("untrained") and not _UNTRAINED.fullmatch(name):
         raise ValueError("expected 'untrained', 'untrained:<seed>' or 'untrained:<seed>,layers=<number>'")
     return name
@@ -37,6 +40,14 @@ class SslSettings(Settings):
     layers: Annotated[list[Annotated[int, Field(ge=0, le=48)]], Field(min_length=1)] | Literal["all"] = [12]
     storage: Literal["float16"] = "float16"
     pad: Literal["after", "before"] = "after"
+
+    @model_validator(mode="after")
+    def _layers_exist(self):
+        if is_untrained(self.checkpoint) and self.layers != "all":
+            depth = untrained_parts(self.checkpoint)[1]
+            if max(self.layers) > depth:
+                raise ValueError(f"layers: {self.checkpoint} has layers 0 to {depth}, not {max(self.layers)}")
+        return self
 
 
 def is_untrained(checkpoint: str) -> bool:

@@ -13,6 +13,7 @@ from pickle import UnpicklingError
 import numpy as np
 import torch
 from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.utils import logging
 from safetensors import SafetensorError
 from torch import nn
 from torch.nn.utils import parametrize
@@ -136,6 +137,7 @@ def _load(settings: SslSettings) -> tuple[PreTrainedModel, Wav2Vec2FeatureExtrac
         model = untrained_hubert(*untrained_parts(settings.checkpoint))
         return model, Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=False)
     checkpoint, revision = settings.checkpoint, settings.revision
+    logging.set_verbosity_error()  # its retries are not for the user's eyes; the reason comes below
     try:
         config = AutoConfig.from_pretrained(checkpoint, revision=revision)
         if not hasattr(config, "conv_stride"):

@@ -115,9 +115,15 @@ class FeatureSet:
         return layer
 
     def frames(self, identifier: str, layer: int) -> np.ndarray:
-        """One utterance's frames [T, D], a view of the memory map."""
+        """One utterance's frames [T, D], a view of the memory map.
+
+        Raises:
+            UserError: the utterance or the layer is not stored.
+        """
+        if identifier not in self.places:
+            raise UserError(f"{self.folder}: no utterance {identifier!r}.")
         place = self.places[identifier]
-        return self.maps(layer)[place.shard][place.start : place.stop]
+        return self.maps(self.check_layer(layer))[place.shard][place.start : place.stop]
 
     def maps(self, layer: int) -> list[np.ndarray]:
         """One layer of every shard, memory-mapped [frames, D]."""

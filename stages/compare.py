@@ -1,12 +1,18 @@
 """artifacts/evaluation -> artifacts/report/: exactly the heads that params.yaml names, side by side."""
 
+import shutil
+
 from evaluation.report import read_evaluations, write_report
 from stages.params import read_yaml
 from stages.running import ARTIFACTS, run_stage
 
 
 def main() -> None:
-    evaluations = read_evaluations(ARTIFACTS / "evaluation", list(read_yaml()["heads"]))
+    heads = list(read_yaml()["heads"])
+    for folder in (ARTIFACTS / "evaluation").iterdir():
+        if folder.name not in heads:  # a removed head's, which DVC's cache keeps; here it would count as a change
+            shutil.rmtree(folder)
+    evaluations = read_evaluations(ARTIFACTS / "evaluation", heads)
     page = write_report(evaluations, ARTIFACTS / "report")
     for warning in dict.fromkeys(warning for each in evaluations for warning in each["warnings"]):
         print(f"warning: {warning}")

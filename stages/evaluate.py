@@ -9,7 +9,15 @@ import pandas as pd
 from data.labels import label_utterances
 from data.manifest import read_manifest
 from data.splits import ROLES, fold_columns, split_warnings
-from evaluation.assessment import assess, confusion_table, headline, interval_warning, learning_curve, read_runs
+from evaluation.assessment import (
+    assess,
+    confusion_table,
+    epoch_warning,
+    headline,
+    interval_warning,
+    learning_curve,
+    read_runs,
+)
 from features.settings import is_untrained
 from features.store import FeatureSet
 from stages.inputs import read_usable_splits
@@ -27,7 +35,7 @@ def main(name: str) -> None:
         "run": {**describe(params, runs.config), "seeds": seeds},
         **assessment,
     }
-    details["warnings"] = [*details["run"].pop("warnings"), *interval_warning(assessment)]
+    details["warnings"] = [*details["run"].pop("warnings"), *epoch_warning(runs), *interval_warning(assessment)]
     folder = ARTIFACTS / "evaluation" / name
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(headline(assessment), folder / "metrics.json")

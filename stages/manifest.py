@@ -9,7 +9,10 @@ def main() -> None:
     corpus = read_section("corpus", CorpusSettings)
     manifest = build_manifest(corpus)
     write_manifest(manifest, ARTIFACTS / "manifest.csv")
-    print(f"manifest: {len(manifest):,} utterances of {manifest['speaker'].nunique()} speakers in {corpus.root}")
+    codes = ", ".join(f"{code} {count}" for code, count in manifest["emotion"].value_counts().items())
+    print(
+        f"manifest: {len(manifest):,} utterances of {manifest['speaker'].nunique()} speakers in {corpus.root}: {codes}"
+    )
 
 
 if __name__ == "__main__":

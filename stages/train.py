@@ -58,7 +58,7 @@ def main(name: str) -> None:
                 yield piece_of[job.folder]
 
     kept, made = make_pieces(ARTIFACTS / "heads" / name, list(jobs), make)
-    print(f"train {name}: {len(jobs)} folds x seeds: {kept} kept, {made} trained on {device}")
+    print(f"train {name}: {len(folds)} folds x {len(training.seeds)} seeds: {kept} kept, {made} trained on {device}")
 
 
 def _utterances(rows: pd.DataFrame, classes: list[str]) -> Utterances:
