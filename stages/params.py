@@ -67,7 +67,8 @@ def _what(problem: dict, model) -> str:
     if problem["type"] == "missing":
         return "is missing"
     message = re.sub(r"^(Value error|Assertion failed), ", "", problem["msg"])
-    return f"{problem['input']!r}: {message[0].lower()}{message[1:]}"
+    message = message[0].lower() + message[1:]
+    return message if isinstance(problem["input"], dict) else f"{problem['input']!r}: {message}"
 
 
 def _fields_at(model, location: tuple) -> list[str]:

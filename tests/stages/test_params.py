@@ -47,6 +47,8 @@ MISTAKES = [
     ("training.epoch", 3, r"training\.epoch: unknown parameter; did you mean 'epochs'\?"),
     ("features.hubert.clips", "speech5s", r"features\.hubert\.clips: there is no recipe 'speech5s'"),
     ("features.hubert.layers", [99], r"features\.hubert\.layers\S*: 99"),
+    ("features.hubert.layers", [13], r"features\.hubert: .*untrained has layers 0 to 12, not 13"),
+    ("features.hubert.checkpoint", "untraind", r"features\.hubert\.checkpoint: 'untraind': did you mean 'untrained'"),
     ("features.hubert.checkpoint", "untrained:x", r"features\.hubert\.checkpoint: 'untrained:x': expected 'untrained'"),
     ("clips.speech2s.crop", "end", r"clips\.speech2s\.crop: 'end': input should be 'start', 'centre' or 'loudest'"),
     ("clips.speech2s.secods", 2, r"clips\.speech2s\.secods: unknown parameter; did you mean 'seconds'\?"),
