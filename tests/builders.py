@@ -175,7 +175,7 @@ class Project:
     @property
     def environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return {**os.environ, "PATH": path, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"}
+        return {**os.environ, "PATH": path, "PYTHONPATH": "", "OMP_NUM_THREADS": "1", "SHELL": "/bin/sh"}
 
     def bytes_below(self, folder: str) -> dict[str, bytes]:
         root = self.folder / folder
