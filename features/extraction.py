@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import transformers
 
-from data.errors import UserError
+from data.errors import UserError, listed
 from data.shards import Rows, Shard, ShardWriter
 from features.settings import SslSettings
 from features.ssl import Encoder
@@ -67,7 +67,8 @@ def extract_shard(
         on_clips: called with the number of clips after each batch.
 
     Raises:
-        UserError: another sample rate than the encoder's, values that are not finite, a full disk.
+        UserError: another sample rate than the encoder's, a clip shorter than its frames, values that are not finite,
+            a full disk.
     """
     if clips.attributes["sample_rate"] != encoder.sample_rate:
         raise UserError(
@@ -76,6 +77,8 @@ def extract_shard(
         )
     num_samples = _samples_to_encode(clips, settings)
     num_frames = np.array([encoder.geometry.num_frames(count) for count in num_samples])
+    if too_short := [name for name, count in zip(clips.ids, num_frames, strict=True) if count < 1]:
+        raise UserError(f"{clips.path}: clips shorter than one frame of this encoder:\n{listed(too_short)}")
     provenance = {
         "compute_dtype": str(encoder.compute_dtype).removeprefix("torch."),
         "device": encoder.device.type,

@@ -1,0 +1,92 @@
+"""What was run on what, with which encoder, and what a reader of the result has to be warned of."""
+
+import json
+from collections import Counter
+
+import pandas as pd
+
+from data.labels import TaskSettings, label_utterances
+from data.manifest import CorpusSettings
+from data.splits import ROLES, SplitSettings, fold_columns, split_warnings
+from features.settings import is_untrained
+from features.store import FeatureSet
+
+_MUCH_IS_CUT = 0.1  # warn above this share of seconds
+
+
+def describe_run(
+    corpus: CorpusSettings,
+    task: TaskSettings,
+    split: SplitSettings,
+    manifest: pd.DataFrame,
+    usable: pd.DataFrame,
+    features: FeatureSet,
+    config: dict,
+) -> dict:
+    """Describe one head's runs for details.json and the report.
+
+    Args:
+        corpus, task, split: the parameters.
+        manifest: all utterances.
+        usable: the splits, of the utterances that have features.
+        features: the feature set.
+        config: config.json of one of the runs.
+
+    Returns:
+        Texts and numbers only; ``warnings`` is a list of sentences.
+    """
+    every = label_utterances(manifest, task)
+    labelled = every[every["id"].isin(usable["id"])]
+    splits = usable.set_index("id", drop=False).loc[labelled["id"]].set_index(labelled.index)
+    seconds = pd.Series(features.seconds)[splits["id"]]
+    longest = features.recipe["clips"]["seconds"] or float("inf")
+    run = {
+        "corpus": {
+            "name": corpus.name,
+            "root": corpus.root,
+            "utterances": len(manifest),
+            "speakers": int(manifest["speaker"].nunique()),
+            "labelled": len(labelled),
+            "where": task.where,
+        },
+        "codes": task.classes,
+        "counts": labelled["label"].value_counts().to_dict(),
+        "split": {**split.model_dump(), "folds": len(fold_columns(splits))},
+        "fold_sizes": [
+            {role: int((splits[column] == role).sum()) for role in ROLES} for column in fold_columns(splits)
+        ],
+        "seconds": float(seconds.sum()),
+        "share_cut": float((seconds - longest).clip(lower=0).sum() / seconds.sum()),
+        "skipped": len(every) - len(labelled),
+        "features": {"set": config["features"]["set"], **features.recipe},
+        "provenance": [
+            json.loads(each) for each in Counter(shard.attributes["provenance"] for shard in features.shards)
+        ],
+        **{key: config[key] for key in ("settings", "training", "num_parameters", "layer")},
+    }
+    return {**run, "warnings": [*_encoder_warnings(run), *split_warnings(labelled, splits, list(task.classes))]}
+
+
+def _encoder_warnings(run: dict) -> list[str]:
+    """What the corpus, its clips and the encoder give reason to say."""
+    features, longest = run["features"], run["features"]["clips"]["seconds"]
+    reasons = {
+        "The encoder is untrained: HuBERT's architecture with seeded random weights. These figures show that the "
+        "pipeline runs, not what HuBERT can do.": is_untrained(features["checkpoint"]),
+        "The corpus is synthetic: its emotions are rules of this program. Nothing here holds for people.": (
+            run["corpus"]["name"] == "demo"
+        ),
+        f"{run['share_cut']:.0%} of the seconds of speech were cut away (clips of {longest:g} s).": (
+            run["share_cut"] > _MUCH_IS_CUT
+        ),
+        f"{run['skipped']} utterances were skipped, because their audio cannot be used (see skipped.csv).": (
+            run["skipped"] > 0
+        ),
+        "Zeros were padded before the encoder: they change the frames of the speech and reveal its length.": (
+            features["pad"] == "before"
+        ),
+        "The features were computed in several ways (see below): compute type, device or versions differ.": (
+            len(run["provenance"]) > 1
+        ),
+    }
+    return [warning for warning, holds in reasons.items() if holds]
