@@ -1,6 +1,7 @@
 """Corpus -> manifest -> splits -> clips. Imports no other room.
 
 - `errors`: the one exception a user is meant to read
+- `digest`: what names a file's content
 - `settings`: the base of every typed parameter model
 - `corpora`: one reader per corpus
 - `manifest`: all utterances of a corpus, one row each

@@ -11,7 +11,6 @@ no time stamps.
 """
 
 import errno
-import hashlib
 import io
 import json
 import os
@@ -25,6 +24,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from data.digest import file_digest
 from data.errors import UserError
 
 FORMAT_VERSION = 1
@@ -167,11 +167,6 @@ class Shard:
                     self._columns[name] = dataset[:]
                 self._places[name] = (dataset.id.get_offset() or 0, dataset.dtype, dataset.shape)
 
-    @property
-    def names(self) -> list[str]:
-        """The names of all datasets."""
-        return list(self._places)
-
     @cached_property
     def lengths(self) -> np.ndarray:
         """Rows of each utterance [N]."""
@@ -201,7 +196,7 @@ class Shard:
 
 def seal(written: Path, path: Path) -> None:
     """Give a finished file its name, with a sidecar of its size and SHA-256 beside it."""
-    sidecar = {"size": written.stat().st_size, "sha256": _sha256(written)}
+    sidecar = {"size": written.stat().st_size, "sha256": file_digest(written, "sha256")}
     partial = written.with_name(f".{path.stem}.json.partial")
     partial.write_text(json.dumps(sidecar) + "\n")
     partial.replace(sidecar_path(path))
@@ -234,7 +229,7 @@ def check_seal(path: Path, read_content: bool = True) -> None:
         raise UserError(f"{path}: the file is missing. {again}")
     if (size := path.stat().st_size) != expected["size"]:
         raise UserError(f"{path}: damaged: {size:,} bytes instead of {expected['size']:,}. {again}")
-    if read_content and _sha256(path) != expected["sha256"]:
+    if read_content and file_digest(path, "sha256") != expected["sha256"]:
         raise UserError(f"{path}: damaged: its content is not what was written (SHA-256 differs). {again}")
 
 
@@ -253,11 +248,6 @@ def _read_sidecar(path: Path) -> dict:
     raise UserError(
         f"{sidecar}: damaged; without it {path.name} cannot be trusted. Run `ser store repair`, then `dvc repro`."
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fixed_width(texts: Sequence[str]) -> np.ndarray:

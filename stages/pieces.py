@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from data.digest import file_digest
 from data.errors import UserError
 from stages.running import ARTIFACTS
 
@@ -115,7 +116,9 @@ class _Cache:
         files = self._pieces.get(piece.fingerprint)
         if files is None or not all(path.is_file() for path in files.values()):
             return False
-        damaged = [cached for cached in files.values() if _md5(cached) != cached.parent.name + cached.name]
+        damaged = [
+            cached for cached in files.values() if file_digest(cached, "md5") != cached.parent.name + cached.name
+        ]
         for cached in damaged:  # as DVC does when it finds one: it is not what its name says
             cached.unlink()
         if damaged:
@@ -171,8 +174,3 @@ def _link(source: Path, target: Path) -> None:
 def _clear(path: Path) -> None:
     if path.exists():
         shutil.rmtree(path)
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()

@@ -1,6 +1,5 @@
 """The corpus folder and artifacts/manifest.csv -> artifacts/clips/<recipe>/<shard>.h5."""
 
-import hashlib
 import shutil
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from tqdm import tqdm
 
 from data.clips import ClipsSettings, Skipped, write_clips
+from data.digest import file_digest
 from data.errors import UserError, listed
 from data.manifest import read_manifest
 from data.processes import available_cores
@@ -51,7 +51,10 @@ def main(name: str) -> None:
 
 
 def _piece(shard: str, root: Path, rows: pd.DataFrame, recipe: ClipsSettings) -> Piece:
-    sound = [(identifier, _digest(root / path)) for identifier, path in zip(rows["id"], rows["path"], strict=True)]
+    sound = [
+        (identifier, file_digest(root / path, "blake2b"))
+        for identifier, path in zip(rows["id"], rows["path"], strict=True)
+    ]
     return Piece(
         fingerprint(
             stage="preprocess",
@@ -61,11 +64,6 @@ def _piece(shard: str, root: Path, rows: pd.DataFrame, recipe: ClipsSettings) ->
             sound=sound,
         )
     )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()
 
 
 def _refuse(unusable: list[Skipped], name: str) -> None:
