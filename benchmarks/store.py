@@ -62,7 +62,7 @@ def main() -> None:
 def _write_store(folder: Path, clips: int) -> None:
     folder.mkdir()
     frames = np.random.default_rng(0).normal(0, 1, (FRAMES, DIMENSION)).astype(np.float16)
-    recipe = {"layers": [12], "dimension": DIMENSION}
+    recipe = {"layers": [12], "dimension": DIMENSION, "storage": "float16"}
     for number, ids in enumerate(np.array_split(np.arange(clips), 5)):
         with ShardWriter(
             folder / f"{number}.h5",

@@ -62,7 +62,7 @@ def describe_run(
         "provenance": [
             json.loads(each) for each in Counter(shard.attributes["provenance"] for shard in features.shards)
         ],
-        **{key: config[key] for key in ("settings", "training", "num_parameters", "layer")},
+        **{key: config[key] for key in ("settings", "training", "num_parameters", "layers")},
     }
     return {**run, "warnings": [*_encoder_warnings(run), *split_warnings(labelled, splits, list(task.classes))]}
 

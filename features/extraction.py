@@ -16,7 +16,7 @@ from data.errors import UserError, listed
 from data.shards import Rows, Shard, ShardWriter
 from features.settings import SslSettings
 from features.ssl import Encoder
-from features.store import KIND, frames_checksum, layer_name
+from features.store import KIND, frames_checksum, layer_rows, stored_form
 
 _BATCH_SECONDS = {"cpu": 6.0, "cuda": 192.0}  # on a CPU, activations of more no longer fit its cache
 _QUEUED_BATCHES = 4
@@ -91,7 +91,7 @@ def extract_shard(
         KIND,
         ids=clips.ids,
         lengths=num_frames,
-        rows=[Rows(layer_name(layer), "f2", (encoder.dimension,)) for layer in encoder.layers],
+        rows=layer_rows(encoder.layers, encoder.dimension, settings.storage),
         columns={"seconds": clips.column("seconds")},
         late_columns=[Rows("checksum", "u4")],
         attributes={
@@ -102,7 +102,7 @@ def extract_shard(
         },
     ) as shard:
         read_ahead = _ReadAhead(_batches(clips, num_samples, num_frames, encoder, batch_size))
-        with read_ahead, _Writer(shard, clips.ids, encoder.layers) as writer:
+        with read_ahead, _Writer(shard, clips.ids, encoder.layers, settings.storage) as writer:
             for batch in read_ahead:
                 writer.put(batch, _encode(batch, encoder))
                 on_clips(len(batch.places))
@@ -196,10 +196,9 @@ class _ReadAhead:
 class _Writer:
     """Store encoded batches in a thread of its own: convert, check, sum and write."""
 
-    def __init__(self, shard: ShardWriter, ids: list[str], layers: list[int]):
+    def __init__(self, shard: ShardWriter, ids: list[str], layers: list[int], storage: str):
         self.checksums = np.zeros(len(ids), np.uint32)
-        self._shard, self._ids = shard, ids
-        self._names = [layer_name(layer) for layer in layers]
+        self._shard, self._ids, self._layers, self._storage = shard, ids, layers, storage
         self._queue: queue.Queue = queue.Queue(_QUEUED_BATCHES)
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._drain, daemon=True)
@@ -230,13 +229,20 @@ class _Writer:
                 self._error = error
 
     def _store(self, batch: _Batch, layers: list[torch.Tensor]) -> None:
-        stored = [frames.to(torch.float16).numpy() for frames in layers]
+        stored: dict[str, np.ndarray] = {}  # dataset -> [B, T, ...]
+        finite = np.ones(len(batch.places), bool)
+        for layer, frames in zip(self._layers, layers, strict=True):
+            form = stored_form(frames.float().numpy(), layer, self._storage)
+            finite &= np.logical_and.reduce(
+                [np.isfinite(rows).reshape(len(finite), -1).all(1) for rows in form.values()]
+            )
+            stored |= form
+        if not finite.all():
+            raise UserError(
+                f"{self._ids[batch.places[int(finite.argmin())]]}: the encoder's output does not fit {self._storage} "
+                "or is not finite. Try runtime.compute_dtype: float32; else the checkpoint is broken."
+            )
         for row, place in enumerate(batch.places):
-            frames = [layer[row] for layer in stored]
-            if not all(np.isfinite(layer).all() for layer in frames):
-                raise UserError(
-                    f"{self._ids[place]}: the encoder's output does not fit float16 or is not finite. "
-                    "Try runtime.compute_dtype: float32; else the checkpoint is broken."
-                )
-            self._shard.write(place, dict(zip(self._names, frames, strict=True)))
-            self.checksums[place] = frames_checksum(frames)
+            rows = {name: values[row] for name, values in stored.items()}
+            self._shard.write(place, rows)
+            self.checksums[place] = frames_checksum(list(rows.values()))

@@ -28,7 +28,7 @@ class SslSettings(Settings):
             random weights. A local folder is known by its name: give changed weights a new one, or ``dvc repro -f``.
         revision: commit or tag of a Hugging Face id.
         layers: which hidden states to store: 0 is the input of the transformer, 12 the last layer of the base size.
-        storage: element type of the stored frames.
+        storage: element type of the stored frames; ``int8`` keeps a scale per frame and layer, and half of the bytes.
         pad: ``after`` encodes every clip at its own length; ``before`` fills it up with zeros first, as the original
             did, which changes the frames of the speech itself.
     """
@@ -38,7 +38,7 @@ class SslSettings(Settings):
     checkpoint: Annotated[str, Field(min_length=1), AfterValidator(_checkpoint_name)] = "facebook/hubert-base-ls960"
     revision: str | None = None
     layers: Annotated[list[Annotated[int, Field(ge=0, le=48)]], Field(min_length=1)] | Literal["all"] = [12]
-    storage: Literal["float16"] = "float16"
+    storage: Literal["float16", "int8"] = "float16"
     pad: Literal["after", "before"] = "after"
 
     @model_validator(mode="after")
@@ -48,6 +48,12 @@ class SslSettings(Settings):
             if max(self.layers) > depth:
                 raise ValueError(f"layers: {self.checkpoint} has layers 0 to {depth}, not {max(self.layers)}")
         return self
+
+    def known_layers(self) -> list[int] | None:
+        """The layers that are stored, in order; None for ``all`` of an encoder whose depth is not known here."""
+        if self.layers != "all":
+            return sorted(set(self.layers))
+        return list(range(untrained_parts(self.checkpoint)[1] + 1)) if is_untrained(self.checkpoint) else None
 
 
 def is_untrained(checkpoint: str) -> bool:

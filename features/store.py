@@ -1,8 +1,9 @@
 """The HDF5 store of frame features: ``<folder>/<shard>.h5``, one contiguous dataset per layer.
 
-Each shard holds ``layer_<k>`` [sum of frames, D], ``offsets`` [N+1], ``id`` [N], ``checksum`` [N] (CRC-32 of an
-utterance's frames over all layers in order), ``seconds`` [N] (the uncut utterance), and attributes: fingerprint,
-recipe, frame rate and provenance. See `data.shards` for the file itself.
+Each shard holds ``layer_<k>`` [sum of frames, D] (with ``storage: int8`` also ``scale_<k>`` [sum of frames]),
+``offsets`` [N+1], ``id`` [N], ``checksum`` [N] (CRC-32 of an utterance's frames over all layers in order), ``seconds``
+[N] (the uncut utterance), and attributes: fingerprint, recipe, frame rate and provenance. See `data.shards` for the
+file itself.
 """
 
 import hashlib
@@ -17,7 +18,8 @@ import numpy as np
 import torch
 
 from data.errors import UserError
-from data.shards import Shard, content_digest
+from data.shards import Rows, Shard, content_digest
+from features.quantisation import quantise
 
 KIND = "emocache-features"
 
@@ -27,11 +29,35 @@ def layer_name(layer: int) -> str:
     return f"layer_{layer}"
 
 
-def frames_checksum(layers: Sequence[np.ndarray]) -> int:
-    """CRC-32 of one utterance's frames, as stored, over all layers in order."""
+def scale_name(layer: int) -> str:
+    """The name of the dataset of a layer's scales, one per frame, under ``storage: int8``."""
+    return f"scale_{layer}"
+
+
+def layer_rows(layers: Sequence[int], dimension: int, storage: str) -> list[Rows]:
+    """The datasets of rows that hold some layers, in the order of the checksum."""
+    rows = []
+    for layer in layers:
+        rows.append(Rows(layer_name(layer), {"float16": "f2", "int8": "i1"}[storage], (dimension,)))
+        if storage == "int8":
+            rows.append(Rows(scale_name(layer), "f4"))
+    return rows
+
+
+def stored_form(frames: np.ndarray, layer: int, storage: str) -> dict[str, np.ndarray]:
+    """Frames float32 [..., T, D] of a layer as they are stored: dataset -> rows [..., T, ...]."""
+    with np.errstate(over="ignore", invalid="ignore"):  # the writer looks for values that do not fit
+        if storage == "int8":
+            steps, scale = quantise(frames)
+            return {layer_name(layer): steps, scale_name(layer): scale}
+        return {layer_name(layer): frames.astype(np.float16)}
+
+
+def frames_checksum(rows: Sequence[np.ndarray]) -> int:
+    """CRC-32 of one utterance's rows, as stored, over all datasets in order."""
     checksum = 0
-    for frames in layers:
-        checksum = zlib.crc32(np.ascontiguousarray(frames), checksum)
+    for values in rows:
+        checksum = zlib.crc32(np.ascontiguousarray(values), checksum)
     return checksum
 
 
@@ -102,50 +128,70 @@ class FeatureSet:
         place = self.places[identifier]
         return place.stop - place.start
 
-    def check_layer(self, layer: int | None) -> int:
-        """The layer itself, or the last stored one for None.
+    def check_layers(self, layers: int | list[int]) -> int | list[int]:
+        """The layers themselves.
 
         Raises:
-            UserError: the layer is not stored.
+            UserError: one of them is not stored.
         """
-        if layer is None:
-            return self.layers[-1]
-        if layer not in self.layers:
-            raise UserError(f"layer {layer} is not stored in {self.folder}; there are {self.layers}.")
-        return layer
+        asked = [layers] if isinstance(layers, int) else layers
+        if missing := [layer for layer in asked if layer not in self.layers]:
+            raise UserError(
+                f"layer {', '.join(map(str, missing))} is not stored in {self.folder}; there are {self.layers}."
+            )
+        return layers
 
     def frames(self, identifier: str, layer: int) -> np.ndarray:
-        """One utterance's frames [T, D], a view of the memory map.
+        """One utterance's frames [T, D]: float16, a view of the memory map, or float32, if they are stored as int8.
 
         Raises:
             UserError: the utterance or the layer is not stored.
         """
         if identifier not in self.places:
             raise UserError(f"{self.folder}: no utterance {identifier!r}.")
+        self.check_layers(layer)
         place = self.places[identifier]
-        return self.maps(self.check_layer(layer))[place.shard][place.start : place.stop]
+        rows = self.maps(layer)[place.shard][place.start : place.stop]
+        if not self.is_quantised:
+            return rows
+        return rows * self.scales(layer)[place.shard][place.start : place.stop, None]
+
+    @property
+    def is_quantised(self) -> bool:
+        """Whether frames are stored as int8, with a scale each."""
+        return self.recipe["storage"] == "int8"
 
     def maps(self, layer: int) -> list[np.ndarray]:
-        """One layer of every shard, memory-mapped [frames, D]."""
-        if layer not in self._maps:
-            self._maps[layer] = [shard.rows(layer_name(layer)) for shard in self.shards]
-        return self._maps[layer]
+        """One layer of every shard as it is stored, memory-mapped [frames, D]."""
+        return self._rows(layer_name(layer))
+
+    def scales(self, layer: int) -> list[np.ndarray]:
+        """The scales of one layer of every shard, memory-mapped [frames]; only if `is_quantised`."""
+        return self._rows(scale_name(layer))
+
+    def _rows(self, name: str) -> list[np.ndarray]:
+        if name not in self._maps:
+            self._maps[name] = [shard.rows(name) for shard in self.shards]
+        return self._maps[name]
 
     @cached_property
-    def _maps(self) -> dict[int, list[np.ndarray]]:
+    def _maps(self) -> dict[str, list[np.ndarray]]:
         return {}
 
-    def gather(self, identifiers: Sequence[str], layer: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """A padded batch.
+    def gather(self, identifiers: Sequence[str], layers: int | list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """A padded batch. Only the bytes of the layers asked for are read.
 
         Returns:
-            frames float32 [B, T, D], zero behind each utterance's end; lengths int64 [B].
+            frames float32 [B, T, D] of one layer, [B, L, T, D] of a list of layers, zero behind each utterance's end;
+            lengths int64 [B].
         """
         lengths = torch.tensor([self.num_frames(identifier) for identifier in identifiers])
-        frames = torch.zeros(len(identifiers), int(lengths.max()), self.dimension)
+        several = [layers] if isinstance(layers, int) else layers
+        frames = torch.zeros(len(identifiers), len(several), int(lengths.max()), self.dimension)
         for row, identifier in enumerate(identifiers):
-            frames[row, : lengths[row]] = torch.from_numpy(self.frames(identifier, layer))
-        return frames, lengths
+            for place, layer in enumerate(several):
+                frames[row, place, : lengths[row]] = torch.from_numpy(self.frames(identifier, layer))
+        return frames.squeeze(1) if isinstance(layers, int) else frames, lengths
 
     def _check_recipes(self) -> None:
         recipes = {shard.attributes["recipe"] for shard in self.shards}
@@ -162,8 +208,9 @@ def verify_shard(path: Path) -> list[str]:
         shard = Shard(path, KIND)
     except UserError as error:
         return [str(error)]
-    layers = json.loads(shard.attributes["recipe"])["layers"]
-    maps = [shard.rows(layer_name(layer)) for layer in layers]
+    recipe = json.loads(shard.attributes["recipe"])
+    datasets = layer_rows(recipe["layers"], recipe["dimension"], recipe["storage"])
+    maps = [shard.rows(dataset.name) for dataset in datasets]
     problems = []
     for place, identifier in enumerate(shard.ids):
         frames = [rows[shard.offsets[place] : shard.offsets[place + 1]] for rows in maps]

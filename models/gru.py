@@ -10,10 +10,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.layers import BidirectionalGRU, HeadOutput, HeadSettings, frame_mask, max_over_time
+from models.layers import BidirectionalGRU, HeadOutput, OneLayerSettings, frame_mask, max_over_time
 
 
-class GruSettings(HeadSettings):
+class GruSettings(OneLayerSettings):
     """``model: gru``.
 
     Attributes:
@@ -75,6 +75,7 @@ class GruHead(nn.Module):
     def __init__(self, settings: GruSettings, dimension: int, num_classes: int):
         super().__init__()
         size = 2 * settings.hidden_size
+        self.embedding_size = size
         self.dropout = nn.Dropout(settings.dropout)
         self.gru = BidirectionalGRU(dimension, settings.hidden_size, settings.num_layers, settings.dropout)
         self.attention = MatchingAttention(size, settings.attention, settings.attention_size)

@@ -1,5 +1,6 @@
 """Blocks that heads share. Padding takes part in none of them."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -14,12 +15,27 @@ class HeadSettings(Settings):
     Attributes:
         model: the head's name in the registry.
         features: the feature set.
-        layer: one of its layers; null takes the last stored one.
     """
 
     model: str
     features: str
+
+    def choose_layers(self, stored: list[int]) -> int | list[int]:
+        """Of the stored layers, the one to read (frames [B, T, D]), or several (frames [B, L, T, D])."""
+        raise NotImplementedError
+
+
+class OneLayerSettings(HeadSettings):
+    """A head that reads one layer.
+
+    Attributes:
+        layer: null takes the last stored one.
+    """
+
     layer: int | None = None
+
+    def choose_layers(self, stored: list[int]) -> int:
+        return stored[-1] if self.layer is None else self.layer
 
 
 @dataclass
@@ -28,8 +44,8 @@ class HeadOutput:
 
     Attributes:
         emotion_logits: [B, C].
-        embedding: [B, E], what the last layer sees.
-        speaker_logits: [B, S], where the head has a speaker classifier.
+        embedding: [B, E], the utterance's vector, which its classifiers see.
+        speaker_logits: [B, S], where there is a speaker classifier.
         attention: [B, T, T] or [B, T], where it attends; rows sum to one over real frames.
     """
 
@@ -44,14 +60,20 @@ def frame_mask(lengths: Tensor, num_frames: int) -> Tensor:
     return torch.arange(num_frames, device=lengths.device) < lengths[:, None]
 
 
+def _mask_like(frames: Tensor, lengths: Tensor) -> Tensor:
+    """The mask of real frames, as it broadcasts over frames [B, T, D] or [B, L, T, D]."""
+    mask = frame_mask(lengths, frames.shape[-2])[..., None]
+    return mask[:, None] if frames.dim() == 4 else mask
+
+
 class Standardise(nn.Module):
     """Subtract the training frames' mean and divide by their deviation; padding stays zero.
 
     Args:
-        mean, deviation: per feature [D], of the training frames alone.
+        mean, deviation: per feature [D], or per layer and feature [L, D], of the training frames alone.
 
     Shape:
-        frames ``[B, T, D]``, lengths ``[B]`` -> ``[B, T, D]``
+        frames ``[B, T, D]`` or ``[B, L, T, D]``, lengths ``[B]`` -> the same
     """
 
     def __init__(self, mean: Tensor, deviation: Tensor):
@@ -60,20 +82,58 @@ class Standardise(nn.Module):
         self.register_buffer("deviation", deviation)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        mask = frame_mask(lengths, frames.shape[1])[..., None]
-        return (frames - self.mean) / self.deviation * mask
+        mean, deviation = self.mean.unsqueeze(-2), self.deviation.unsqueeze(-2)
+        return (frames - mean) / deviation * _mask_like(frames, lengths)
+
+
+class InstanceNorm(nn.Module):
+    """Normalise every feature over an utterance's own frames, then rescale (speaker normalisation).
+
+    Removes each utterance's mean and variance per feature, which carry much of the voice and the microphone.
+    Padding counts neither in the statistics nor in the output (it stays zero).
+
+    Args:
+        num_features: size of the last dimension.
+        eps: added to the variance.
+
+    Shape:
+        frames ``[B, T, D]``, lengths ``[B]`` (frames, 1..T) -> ``[B, T, D]``
+
+    Source: Ulyanov et al. 2016, "Instance Normalization", over time instead of space.
+    """
+
+    def __init__(self, num_features: int, eps: float = 1e-5):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(num_features))
+        self.shift = nn.Parameter(torch.zeros(num_features))
+        self.eps = eps
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        mask = _mask_like(frames, lengths)
+        centred = (frames - mean_over_time(frames, lengths)[:, None]) * mask
+        variance = mean_over_time(centred.square(), lengths)[:, None]
+        return (centred / (variance + self.eps).sqrt() * self.scale + self.shift) * mask
+
+
+def sinusoidal_positions(num_frames: int, size: int, device: torch.device | None = None) -> Tensor:
+    """Positions as sines and cosines of falling frequency: [T, size].
+
+    Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.5.
+    """
+    frequencies = torch.exp(-math.log(10000.0) * torch.arange(0, size, 2, device=device) / size)
+    angles = torch.arange(num_frames, device=device)[:, None] * frequencies
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :size]
 
 
 def mean_over_time(frames: Tensor, lengths: Tensor) -> Tensor:
-    """The mean of the real frames: [B, T, D] -> [B, D]."""
-    mask = frame_mask(lengths, frames.shape[1])[..., None]
-    return (frames * mask).sum(dim=1) / lengths[:, None]
+    """The mean of the real frames: [B, T, D] -> [B, D], or [B, L, T, D] -> [B, L, D]."""
+    count = lengths.view(-1, *[1] * (frames.dim() - 2))
+    return (frames * _mask_like(frames, lengths)).sum(dim=-2) / count
 
 
 def max_over_time(frames: Tensor, lengths: Tensor) -> Tensor:
     """The maximum over the real frames: [B, T, D] -> [B, D]."""
-    mask = frame_mask(lengths, frames.shape[1])[..., None]
-    return frames.masked_fill(~mask, float("-inf")).amax(dim=1)
+    return frames.masked_fill(~_mask_like(frames, lengths), float("-inf")).amax(dim=-2)
 
 
 def reverse_time(frames: Tensor, lengths: Tensor) -> Tensor:
@@ -93,7 +153,7 @@ class BidirectionalGRU(nn.Module):
         frames ``[B, T, D]``, lengths ``[B]`` -> ``[B, T, 2 * hidden_size]``, zero at padding
     """
 
-    def __init__(self, input_size: int, hidden_size: int, num_layers: int, dropout: float):
+    def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, dropout: float = 0.0):
         super().__init__()
         sizes = [input_size] + [2 * hidden_size] * (num_layers - 1)
         self.forwards = nn.ModuleList(nn.GRU(size, hidden_size, batch_first=True) for size in sizes)
@@ -105,4 +165,4 @@ class BidirectionalGRU(nn.Module):
             frames = self.dropout(frames) if layer else frames
             future, _ = backwards(reverse_time(frames, lengths))
             frames = torch.cat([onwards(frames)[0], reverse_time(future, lengths)], dim=-1)
-        return frames * frame_mask(lengths, frames.shape[1])[..., None]
+        return frames * _mask_like(frames, lengths)

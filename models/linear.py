@@ -1,13 +1,13 @@
 """Mean over time, one linear layer: the sanity baseline that every report carries."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
-from models.layers import HeadOutput, HeadSettings, mean_over_time
+from models.layers import HeadOutput, OneLayerSettings, mean_over_time
 
 
-class LinearSettings(HeadSettings):
+class LinearSettings(OneLayerSettings):
     """``model: linear`` has no parameters of its own."""
 
     model: Literal["linear"]
@@ -20,8 +20,11 @@ class LinearHead(nn.Module):
         frames ``[B, T, D]``, lengths ``[B]`` -> emotion logits ``[B, C]``, embedding ``[B, D]``
     """
 
+    sees_means_only: ClassVar[bool] = True
+
     def __init__(self, settings: LinearSettings, dimension: int, num_classes: int):
         super().__init__()
+        self.embedding_size = dimension
         self.classifier = nn.Linear(dimension, num_classes)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:

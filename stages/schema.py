@@ -95,11 +95,14 @@ class Params(Settings):
                 f"params.yaml: {where}.features: there is no feature set {settings.features!r}"
                 f"{nearest(settings.features, self.features)} (there are {', '.join(self.features)})"
             )
-        layers = self.features[settings.features].layers
-        if settings.layer is not None and layers != "all" and settings.layer not in layers:
-            raise UserError(
-                f"params.yaml: {where}.layer: {settings.layer} is not stored by features.{settings.features} ({layers})"
-            )
+        if stored := self.features[settings.features].known_layers():
+            asked = settings.choose_layers(stored)
+            missing = sorted(({asked} if isinstance(asked, int) else set(asked)) - set(stored))
+            if missing:
+                raise UserError(
+                    f"params.yaml: {where}.{'layer' if isinstance(asked, int) else 'layers'}: "
+                    f"{', '.join(map(str, missing))} is not stored by features.{settings.features} ({stored})"
+                )
         return settings, training
 
 

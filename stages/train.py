@@ -13,7 +13,7 @@ from stages.inputs import read_usable_splits
 from stages.pieces import Piece, code_digest, fingerprint, make_pieces
 from stages.running import ARTIFACTS, run_stage
 from stages.schema import read_params
-from training.fold import FoldJob, Utterances
+from training.fold import FoldJob, Utterances, check_job
 from training.parallel import choose_workers, train_folds
 
 
@@ -23,7 +23,7 @@ def main(name: str) -> None:
     head, training = params.head(name)
     classes = list(params.task.classes)
     features = FeatureSet(ARTIFACTS / "features" / head.features)
-    features.check_layer(head.layer)
+    features.check_layers(head.choose_layers(features.layers))
     splits = read_usable_splits(features)
     device = params.runtime.choose_device().type
     folds = fold_columns(splits)
@@ -47,9 +47,12 @@ def main(name: str) -> None:
                 roles={role: vars(utterances) for role, utterances in roles.items()},
             )
             piece = Piece(content, f"fold-{fold}/seed-{seed}")
+            rescue = ARTIFACTS / "rescued" / name / piece.target
             jobs[piece] = FoldJob(
-                name, head, training, features.folder, classes, fold, seed, roles, piece.workshop, device, threads
+                *(name, head, training, features.folder, classes, fold, seed, roles),
+                *(piece.workshop, rescue, device, threads),
             )
+            check_job(jobs[piece])
 
     def make(missing: list[Piece]):
         piece_of = {jobs[piece].folder: piece for piece in missing}

@@ -13,7 +13,7 @@ import soundfile
 from ruamel.yaml import YAML
 
 from data.shards import Rows, ShardWriter
-from features.store import KIND, frames_checksum
+from features.store import KIND, frames_checksum, layer_rows, stored_form
 
 REPOSITORY = Path(__file__).parent.parent
 ROOMS = ("app", "data", "evaluation", "features", "models", "stages", "training")
@@ -34,37 +34,54 @@ def write_wav(path: Path, seconds: float = 0.5, **how) -> Path:
     return path
 
 
-def write_features(folder: Path, dimension: int = 12, classes: int = 3, speakers: int = 6, each: int = 10) -> Path:
-    """Shards of features, one per speaker; utterance ``s<speaker>-<n>-<class>`` has frames around its class's mean."""
+def write_features(
+    folder: Path,
+    dimension: int = 12,
+    classes: int = 3,
+    speakers: int = 6,
+    each: int = 10,
+    layers: tuple[int, ...] = (12,),
+    storage: str = "float16",
+    voice: float = 0.0,
+) -> Path:
+    """Shards of features, one per speaker; utterance ``s<speaker>-<n>-<class>`` has frames around its class's mean.
+
+    In lower layers less so. ``voice`` is how far the speakers' own means lie apart.
+    """
     random = np.random.default_rng(5)
     means = random.normal(0, 1.5, (classes, dimension))
     folder.mkdir(parents=True)
     for speaker in range(speakers):
         labels = [number % classes for number in range(each)]
-        frames = [
-            (means[label] + random.normal(0, 1, (random.integers(5, 30), dimension))).astype(np.float16)
-            for label in labels
-        ]
+        own = voice * np.random.default_rng([7, speaker]).normal(0, 1, dimension)
+        utterances = []  # dataset -> rows, of each
+        for label in labels:
+            noise = random.normal(0, 1, (random.integers(5, 30), dimension))
+            frames = {layer: (means[label] * layer / 12 + own + noise).astype(np.float32) for layer in layers}
+            forms = [stored_form(values, layer, storage) for layer, values in frames.items()]
+            utterances.append({name: rows for form in forms for name, rows in form.items()})
         recipe = {
             "checkpoint": "untrained",
-            "layers": [12],
+            "layers": list(layers),
             "dimension": dimension,
+            "storage": storage,
             "clips": {"sample_rate": 16000, "seconds": 3.0, "crop": "start"},
             "pad": "after",
         }
+        lengths = [len(rows[f"layer_{layers[0]}"]) for rows in utterances]
         with ShardWriter(
             folder / f"speaker-{speaker}.h5",
             KIND,
             ids=[f"s{speaker}-{number}-{label}" for number, label in enumerate(labels)],
-            lengths=[len(each) for each in frames],
-            rows=[Rows("layer_12", "f2", (dimension,))],
-            columns={"seconds": np.array([len(each) / 50 for each in frames])},
+            lengths=lengths,
+            rows=layer_rows(layers, dimension, storage),
+            columns={"seconds": np.array(lengths) / 50},
             late_columns=[Rows("checksum", "u4")],
             attributes={"recipe": json.dumps(recipe), "fingerprint": f"{speaker:064x}", "provenance": "{}"},
         ) as shard:
-            for place, rows in enumerate(frames):
-                shard.write(place, {"layer_12": rows})
-            shard.set_column("checksum", np.array([frames_checksum([rows]) for rows in frames]))
+            for place, rows in enumerate(utterances):
+                shard.write(place, rows)
+            shard.set_column("checksum", np.array([frames_checksum(list(rows.values())) for rows in utterances]))
     return folder
 
 

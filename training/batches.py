@@ -1,6 +1,9 @@
-"""Frames by utterance id: gathered from the memory map, or from one flat tensor on the GPU."""
+"""Frames by utterance id: gathered from the memory map, from flat tensors on the GPU, or their means alone."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -13,7 +16,7 @@ _GPU_SHARE = 0.6  # of the GPU's free memory may hold frames
 
 
 class FrameSource(Protocol):
-    """Anything that gathers padded batches: frames float32 [B, T, D], lengths [B]."""
+    """Anything that gathers padded batches: frames float32 [B, T, D] or [B, L, T, D], lengths [B]."""
 
     def gather(self, identifiers: Sequence[str]) -> tuple[Tensor, Tensor]: ...
 
@@ -21,28 +24,29 @@ class FrameSource(Protocol):
 class MappedFrames:
     """Frames from the memory map, which all processes share; may be larger than memory."""
 
-    def __init__(self, features: FeatureSet, layer: int, device: torch.device):
-        self._features, self._layer, self._device = features, layer, device
+    def __init__(self, features: FeatureSet, layers: int | list[int], device: torch.device):
+        self._features, self._layers, self._device = features, layers, device
 
     def gather(self, identifiers: Sequence[str]) -> tuple[Tensor, Tensor]:
         """See `FrameSource`."""
-        frames, lengths = self._features.gather(identifiers, self._layer)
+        frames, lengths = self._features.gather(identifiers, self._layers)
         if self._device.type == "cuda":
             frames = frames.pin_memory()
         return frames.to(self._device, non_blocking=True), lengths.to(self._device)
 
 
 class DeviceFrames:
-    """All frames of one layer as one flat tensor on the device, as stored; batches are gathered there by index."""
+    """All frames of some layers as flat tensors on the device, as stored; batches are gathered there by index."""
 
-    def __init__(self, features: FeatureSet, layer: int, device: torch.device):
-        maps = features.maps(layer)
-        bases = np.concatenate([[0], np.cumsum([len(rows) for rows in maps])])
-        self._flat = torch.empty(
-            (int(bases[-1]), features.dimension), dtype=torch.from_numpy(maps[0][:0]).dtype, device=device
-        )
-        for base, rows in zip(bases, maps, strict=False):
-            self._flat[base : base + len(rows)] = torch.from_numpy(rows)
+    def __init__(self, features: FeatureSet, layers: int | list[int], device: torch.device):
+        several = [layers] if isinstance(layers, int) else layers
+        self._single, self._device = isinstance(layers, int), device
+        self._flat = [_concatenated(features.maps(layer), device) for layer in several]
+        self._scales = [
+            _concatenated(features.scales(layer), device)[:, None] if features.is_quantised else None
+            for layer in several
+        ]
+        bases = np.concatenate([[0], np.cumsum([len(rows) for rows in features.maps(several[0])])])
         self._rows = {
             identifier: (int(bases[place.shard]) + place.start, place.stop - place.start)
             for identifier, place in features.places.items()
@@ -50,39 +54,127 @@ class DeviceFrames:
 
     def gather(self, identifiers: Sequence[str]) -> tuple[Tensor, Tensor]:
         """See `FrameSource`."""
-        device = self._flat.device
-        starts, lengths = torch.tensor([self._rows[identifier] for identifier in identifiers], device=device).T
-        steps = torch.arange(int(lengths.max()), device=device)
+        starts, lengths = torch.tensor([self._rows[identifier] for identifier in identifiers], device=self._device).T
+        steps = torch.arange(int(lengths.max()), device=self._device)
         real = steps < lengths[:, None]
-        frames = self._flat[torch.where(real, starts[:, None] + steps, starts[:, None])]
-        return frames.float() * real[..., None], lengths
+        index = torch.where(real, starts[:, None] + steps, starts[:, None])
+        layers = [
+            flat[index].float() * (real[..., None] if scales is None else scales[index] * real[..., None])
+            for flat, scales in zip(self._flat, self._scales, strict=True)
+        ]
+        return layers[0] if self._single else torch.stack(layers, dim=1), lengths
 
 
-def open_frames(features: FeatureSet, layer: int, device: torch.device) -> FrameSource:
+class MeanFrames:
+    """Every utterance as one frame, its mean: all that heads need which see nothing else of the frames.
+
+    Standardising and averaging commute, so that they learn the same from the means, read once, as from all frames.
+    """
+
+    def __init__(self, moments: "UtteranceMoments", layers: int | list[int], device: torch.device):
+        self._moments, self._single, self._device = moments, isinstance(layers, int), device
+
+    def gather(self, identifiers: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Frames [B, 1, D] or [B, L, 1, D], lengths [B] of ones."""
+        means = np.stack([self._moments.of(identifier).mean for identifier in identifiers])  # [B, L, D]
+        frames = torch.from_numpy(means).float().unsqueeze(-2).to(self._device)
+        return frames.squeeze(1) if self._single else frames, torch.ones(len(identifiers), dtype=torch.long).to(
+            self._device
+        )
+
+
+@dataclass(frozen=True)
+class Moments:
+    """One utterance's frames in short: their number T, and per layer and feature [L, D] mean and variance."""
+
+    count: int
+    mean: np.ndarray
+    variance: np.ndarray
+
+
+class UtteranceMoments:
+    """Every utterance's `Moments`, read from the features when first asked for, and then kept."""
+
+    def __init__(self, features: FeatureSet, layers: Sequence[int]):
+        self._features, self._layers = features, layers
+        self._known: dict[str, Moments] = {}
+
+    def of(self, identifier: str) -> Moments:
+        """One utterance's."""
+        if identifier not in self._known:
+            frames = [self._features.frames(identifier, layer).astype(np.float32) for layer in self._layers]
+            mean = np.stack([each.mean(axis=0, dtype=np.float64) for each in frames])
+            variance = np.stack([each.var(axis=0) for each in frames])
+            self._known[identifier] = Moments(len(frames[0]), mean, variance)
+        return self._known[identifier]
+
+    def statistics(self, identifiers: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation per layer and feature [L, D] over all frames of some utterances."""
+        moments = [self.of(identifier) for identifier in identifiers]
+        share = np.array([each.count for each in moments], float)
+        share /= share.sum()
+        mean, variance = np.zeros_like(moments[0].mean), np.zeros_like(moments[0].mean)
+        for weight, each in zip(share, moments, strict=True):
+            mean += weight * each.mean
+        for weight, each in zip(share, moments, strict=True):  # within the utterances, and between them
+            variance += weight * (each.variance + (each.mean - mean) ** 2)
+        return mean, np.sqrt(np.maximum(variance, 1e-10))
+
+
+def open_moments(features: FeatureSet, layers: int | list[int]) -> UtteranceMoments:
+    """The moments of a feature set, shared by all runs of this process on the same features."""
+    several = (layers,) if isinstance(layers, int) else tuple(layers)
+    return _moments(features.folder.resolve(), features.digest, several)
+
+
+@lru_cache(maxsize=1)
+def _moments(folder: Path, digest: str, layers: tuple[int, ...]) -> UtteranceMoments:
+    return UtteranceMoments(FeatureSet(folder, verify=False), layers)
+
+
+def open_frames(features: FeatureSet, layers: int | list[int], device: torch.device) -> FrameSource:
     """The faster source that fits: the GPU's memory if there is one and it has room, else the memory map."""
     if device.type == "cuda":
         torch.cuda.empty_cache()  # what an earlier fold held
-        size = sum(rows.nbytes for rows in features.maps(layer))
+        several = [layers] if isinstance(layers, int) else layers
+        size = sum(rows.nbytes for layer in several for rows in features.maps(layer))
         if size < _GPU_SHARE * torch.cuda.mem_get_info(device)[0]:
-            return DeviceFrames(features, layer, device)
-    return MappedFrames(features, layer, device)
+            return DeviceFrames(features, layers, device)
+    return MappedFrames(features, layers, device)
+
+
+def frame_statistics(
+    features: FeatureSet, layers: int | list[int], identifiers: Sequence[str]
+) -> tuple[Tensor, Tensor]:
+    """Mean and deviation per feature over all frames of some utterances: [D] of one layer, [L, D] of several."""
+    mean, deviation = map(torch.from_numpy, open_moments(features, layers).statistics(identifiers))
+    mean, deviation = mean.float(), deviation.float()
+    return (mean[0], deviation[0]) if isinstance(layers, int) else (mean, deviation)
 
 
 def shuffled_batches(count: int, batch_size: int, generator: torch.Generator) -> Iterator[list[int]]:
     """Indices 0..count-1 in random order, ``batch_size`` at a time."""
-    order = torch.randperm(count, generator=generator).tolist()
-    for start in range(0, count, batch_size):
-        yield order[start : start + batch_size]
+    yield from _cut(torch.randperm(count, generator=generator), batch_size)
 
 
-def frame_statistics(features: FeatureSet, layer: int, identifiers: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Mean and deviation per feature [D] over all frames of some utterances."""
-    count, total, squares = 0, np.zeros(features.dimension), np.zeros(features.dimension)
-    for identifier in identifiers:
-        frames = features.frames(identifier, layer).astype(np.float32)
-        count += len(frames)
-        total += frames.sum(axis=0, dtype=np.float64)
-        squares += np.einsum("td,td->d", frames, frames, dtype=np.float64)
-    mean = total / count
-    deviation = np.sqrt(np.maximum(squares / count - mean**2, 1e-10))
-    return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
+def balanced_batches(labels: Sequence[int], batch_size: int, generator: torch.Generator) -> Iterator[list[int]]:
+    """As many indices as there are labels, drawn with replacement so that all classes come up equally often."""
+    labels = torch.as_tensor(labels)
+    weights = 1 / torch.bincount(labels)[labels].double()
+    yield from _cut(torch.multinomial(weights, len(labels), replacement=True, generator=generator), batch_size)
+
+
+def _cut(order: Tensor, batch_size: int) -> Iterator[list[int]]:
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size].tolist()
+
+
+def _concatenated(parts: Sequence[np.ndarray], device: torch.device) -> Tensor:
+    """All shards' rows end to end on the device, copied shard by shard."""
+    shape = (sum(len(rows) for rows in parts), *parts[0].shape[1:])
+    flat = torch.empty(shape, dtype=torch.from_numpy(parts[0][:0]).dtype, device=device)
+    base = 0
+    for rows in parts:
+        flat[base : base + len(rows)] = torch.from_numpy(rows)
+        base += len(rows)
+    return flat

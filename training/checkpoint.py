@@ -3,26 +3,30 @@
 import json
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from data.errors import UserError
-from models import HEADS, HeadOutput, Standardise, build_head
+from models import HEADS, AdversarialHead, HeadOutput, Standardise, build_head
 
 
 class StandardisedHead(nn.Module):
     """A head that standardises its input with the training frames' statistics.
 
     Shape:
-        frames ``[B, T, D]`` as stored, lengths ``[B]`` -> `HeadOutput`
+        frames ``[B, T, D]`` or ``[B, L, T, D]`` as stored, lengths ``[B]`` -> `HeadOutput`
     """
 
     def __init__(self, head: nn.Module, mean: Tensor, deviation: Tensor):
         super().__init__()
         self.standardise = Standardise(mean, deviation)
         self.head = head
+
+    @property
+    def plain_head(self) -> nn.Module:
+        """The head without its speaker classifier."""
+        return self.head.head if isinstance(self.head, AdversarialHead) else self.head
 
     def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:
         return self.head(self.standardise(frames, lengths), lengths)
@@ -43,7 +47,7 @@ def load_head(folder: Path) -> tuple[StandardisedHead, dict]:
 
     Returns:
         The model in evaluation mode, and its config: ``classes`` in the order of the logits, ``settings``,
-        ``features`` (set and recipe), ``layer``, ``dimension`` and so on.
+        ``features`` (set and recipe), ``layers`` (one, or a list), ``dimension`` and so on.
 
     Raises:
         UserError: a file is missing or damaged.
@@ -51,10 +55,11 @@ def load_head(folder: Path) -> tuple[StandardisedHead, dict]:
     try:
         config = json.loads((folder / "config.json").read_text())
         settings = HEADS[config["settings"]["model"]][0](**config["settings"])
-        dimension = config["dimension"]
-        head = build_head(settings, dimension, len(config["classes"]))
-        model = StandardisedHead(head, torch.zeros(dimension), torch.ones(dimension))
-        model.load_state_dict(load_file(folder / "model.safetensors"))
+        state = load_file(folder / "model.safetensors")
+        num_layers = None if isinstance(config["layers"], int) else len(config["layers"])
+        head = build_head(settings, config["dimension"], len(config["classes"]), num_layers, len(config["speakers"]))
+        model = StandardisedHead(head, state["standardise.mean"], state["standardise.deviation"])
+        model.load_state_dict(state)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{folder}: cannot load this head: {error}. Run `dvc pull`, or train it again.") from error
     return model.eval(), config

@@ -16,10 +16,21 @@ from torch.nn import functional
 
 from data.errors import UserError
 from features.store import FeatureSet
-from models import build_head
-from models.layers import HeadSettings
-from training.batches import FrameSource, frame_statistics, open_frames, shuffled_batches
+from models import HEADS, build_head
+from models.layers import HeadSettings, frame_mask
+from training.augmentation import Batch, augment
+from training.batches import (
+    FrameSource,
+    MeanFrames,
+    balanced_batches,
+    frame_statistics,
+    open_frames,
+    open_moments,
+    shuffled_batches,
+)
 from training.checkpoint import StandardisedHead, save_head
+from training.objective import Objective
+from training.schedule import make_optimizer, make_scheduler, reversal_strength, settled_epoch
 from training.settings import TrainingSettings
 
 _PREDICT_BATCH = 64
@@ -47,6 +58,7 @@ class FoldJob:
         fold, seed: which run this is.
         roles: ``train``, ``validation``, ``test`` -> utterances; validation may be empty.
         folder: where the results go; it exists.
+        rescue: where the last good weights go if the loss is no longer finite.
         device: ``cpu`` or ``cuda``.
         threads: of the CPU.
     """
@@ -60,12 +72,58 @@ class FoldJob:
     seed: int
     roles: dict[str, Utterances]
     folder: Path
+    rescue: Path
     device: str
     threads: int
 
+    @property
+    def run_name(self) -> str:
+        """Which run this is, for messages."""
+        return f"{self.name}, fold {self.fold}, seed {self.seed}"
+
+    @property
+    def train_speakers(self) -> list[str]:
+        """The classes of the speaker classifier."""
+        return sorted(set(self.roles["train"].speakers))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a head says of N utterances, on the CPU.
+
+    Attributes:
+        logits: [N, C].
+        embeddings: [N, E].
+        attention: per utterance, how much each of its frames is attended to on average [T]; None without attention.
+    """
+
+    logits: Tensor
+    embeddings: Tensor
+    attention: list[Tensor] | None
+
+
+def check_job(job: FoldJob) -> None:
+    """Find what would make a run fail or mean nothing, before any is begun.
+
+    Raises:
+        UserError: one training class, or a speaker classifier with one training speaker.
+    """
+    if len(set(job.roles["train"].labels)) < 2:
+        raise UserError(
+            f"{job.name}, fold {job.fold}: all training utterances are of one class; nothing can be learnt."
+        )
+    if job.training.adversarial_weight and len(job.train_speakers) < 2:
+        raise UserError(
+            f"{job.name}, fold {job.fold}: the only training speaker is {job.train_speakers[0]}, and a speaker "
+            f"classifier needs two. Set heads.{job.name}.adversarial_weight: 0, or split otherwise."
+        )
+
 
 def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: None) -> None:
-    """Train and write model.safetensors, config.json, history.csv, predictions.csv and embeddings.safetensors.
+    """Train, and write the run's files into its folder.
+
+    They are model.safetensors, config.json, history.csv, predictions.csv, embeddings.safetensors and, of heads that
+    attend, attention.safetensors.
 
     Raises:
         UserError: the loss is no longer finite, or a layer is asked that is not stored.
@@ -75,100 +133,173 @@ def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: No
     torch.use_deterministic_algorithms(True, warn_only=True)
     device = torch.device(job.device)
     features = FeatureSet(job.features, verify=False)  # the stage has verified it
-    layer = features.check_layer(job.head.layer)
+    layers = features.check_layers(job.head.choose_layers(features.layers))
+    num_layers = None if isinstance(layers, int) else len(layers)
     mean, deviation = torch.zeros(features.dimension), torch.ones(features.dimension)
     if job.training.standardise:
-        mean, deviation = frame_statistics(features, layer, job.roles["train"].ids)
-    head = build_head(job.head, features.dimension, len(job.classes))
+        mean, deviation = frame_statistics(features, layers, job.roles["train"].ids)
+    num_speakers = len(job.train_speakers) if job.training.adversarial_weight else 0
+    head = build_head(job.head, features.dimension, len(job.classes), num_layers, num_speakers)
     model = StandardisedHead(head, mean, deviation).to(device)
-    frames = open_frames(features, layer, device)
-
-    try:
-        best_epoch, epochs_run = _fit(model, frames, job, on_epochs)
-    except torch.OutOfMemoryError as error:
-        raise UserError(
-            f"{job.name}, fold {job.fold}, seed {job.seed}: out of GPU memory. Lower its batch_size."
-        ) from error
-
+    if getattr(HEADS[job.head.model][1], "sees_means_only", False) and not job.training.augment:
+        frames = MeanFrames(open_moments(features, layers), layers, device)
+    else:
+        frames = open_frames(features, layers, device)
     config = {
         "format": "emocache-head",
         "format_version": 1,
         "settings": job.head.model_dump(),
         "training": job.training.model_dump(exclude={"seeds"}),
         "classes": job.classes,
+        "speakers": job.train_speakers if num_speakers else [],
         "fold": job.fold,
         "seed": job.seed,
         "features": {"set": job.features.name, "digest": features.digest, "recipe": features.recipe},
-        "layer": layer,
+        "layers": layers,
         "dimension": features.dimension,
-        "num_parameters": sum(parameter.numel() for parameter in head.parameters()),
-        "best_epoch": best_epoch,
-        "epochs_run": epochs_run,
+        "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
         "utterances": {role: len(utterances.ids) for role, utterances in job.roles.items()},
     }
+    try:
+        best_epoch, epochs_run = _Run(model, frames, job, config).fit(on_epochs)
+    except torch.OutOfMemoryError as error:
+        raise UserError(f"{job.run_name}: out of GPU memory. Lower its batch_size, and raise accumulate.") from error
+
+    config |= {"best_epoch": best_epoch, "epochs_run": epochs_run}
+    if hasattr(model.plain_head, "layer_weights"):
+        weights = model.plain_head.layer_weights().tolist()
+        config["layer_weights"] = dict(zip(map(str, layers), weights, strict=True))
     save_head(model, config, job.folder)
     _write_predictions(model, frames, job)
 
 
-def _fit(
-    model: StandardisedHead, frames: FrameSource, job: FoldJob, on_epochs: Callable[[int], None]
-) -> tuple[int, int]:
-    """Train; leave the best epoch's weights in the model; return that epoch and the number of epochs run."""
-    training, train, validation = job.training, job.roles["train"], job.roles["validation"]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
-    generator = torch.Generator().manual_seed(job.seed * 1_000_003 + job.fold)
-    best_ua, best_epoch, best_state = -1.0, 0, None
-    live_folder = job.folder / "dvclive"
-    with Live(str(live_folder), dvcyaml=None, save_dvc_exp=False, report=None) as live:
-        for epoch in range(1, training.epochs + 1):
-            train_loss = _train_epoch(model, frames, train, optimizer, generator, job, epoch)
-            live.log_metric("learning_rate", optimizer.param_groups[0]["lr"])
-            live.log_metric("train_loss", train_loss)
-            if validation.ids:
-                scores = _validate(model, frames, validation)
-                for name, value in scores.items():
+class _Run:
+    """One training run: what its epochs have in common."""
+
+    def __init__(self, model: StandardisedHead, frames: FrameSource, job: FoldJob, config: dict):
+        self.model, self.frames, self.job, self.config = model, frames, job, config
+        self.training, self.train = job.training, job.roles["train"]
+        self.device = torch.device(job.device)
+        num_batches = -(-len(self.train.ids) // self.training.batch_size)
+        self.num_steps = self.training.epochs * -(-num_batches // self.training.accumulate)
+        self.optimizer = make_optimizer(model, self.training)
+        self.scheduler = make_scheduler(self.optimizer, self.training, self.num_steps)
+        self.objective = Objective(self.training, self.train.labels, len(job.classes), self.device)
+        self.generator = torch.Generator().manual_seed(job.seed * 1_000_003 + job.fold)
+        self.emotions = functional.one_hot(torch.tensor(self.train.labels), len(job.classes)).float()
+        speakers = [job.train_speakers.index(speaker) for speaker in self.train.speakers]
+        self.speakers = functional.one_hot(torch.tensor(speakers), len(job.train_speakers)).float()
+
+    def fit(self, on_epochs: Callable[[int], None]) -> tuple[int, int]:
+        """Train; leave the best epoch's weights in the model; return that epoch and the number of epochs run."""
+        training, validation = self.training, self.job.roles["validation"]
+        settled = settled_epoch(self.num_steps, training, self.adversarial)
+        best_ua, best_epoch, best_state = -1.0, 0, None
+        live_folder = self.job.folder / "dvclive"
+        with Live(str(live_folder), dvcyaml=None, save_dvc_exp=False, report=None) as live:
+            for epoch in range(1, training.epochs + 1):
+                try:
+                    measured = self.train_epoch(epoch)
+                except NotFiniteError as error:
+                    raise UserError(self._rescue(error, epoch, best_epoch, best_state)) from None
+                if validation.ids:
+                    measured |= _validate(self.model, self.frames, validation)
+                for name, value in measured.items():
                     live.log_metric(name, value)
-                if scores["validation_ua"] > best_ua:
-                    best_ua, best_epoch = scores["validation_ua"], epoch
-                    best_state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-            else:
-                best_epoch = epoch
-            live.next_step()
-            on_epochs(1)
-            if epoch - best_epoch >= training.patience:
-                break
-    on_epochs(training.epochs - epoch)  # spared by early stopping
-    _merge_history(live_folder, job.folder / "history.csv")
-    if best_state:
-        model.load_state_dict(best_state)
-    return best_epoch, epoch
+                if measured.get("validation_ua", 0.0) > best_ua or not validation.ids:
+                    best_ua, best_epoch = measured.get("validation_ua", 0.0), epoch
+                    best_state = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+                live.next_step()
+                on_epochs(1)
+                if epoch - max(best_epoch, settled) >= training.patience:
+                    break
+        on_epochs(training.epochs - epoch)  # spared by early stopping
+        _merge_history(live_folder, self.job.folder / "history.csv")
+        self.model.load_state_dict(best_state)
+        return best_epoch, epoch
+
+    @property
+    def adversarial(self) -> bool:
+        """Whether there is a speaker classifier."""
+        return self.training.adversarial_weight > 0
+
+    def train_epoch(self, epoch: int) -> dict[str, float]:
+        """One pass over the training utterances; what history.csv says of it.
+
+        Raises:
+            NotFiniteError: a loss or a gradient.
+        """
+        self.model.train()
+        measured = {"learning_rate": self.optimizer.param_groups[0]["lr"]}
+        if self.adversarial:
+            measured["alpha"] = self.model.head.alpha = reversal_strength(epoch, self.training)
+        batches = self._draw_batches()
+        losses, norms = [], []  # stay on the device until the epoch ends: a GPU waits for nobody
+        for start in range(0, len(batches), self.training.accumulate):
+            step = batches[start : start + self.training.accumulate]
+            losses.append(self._backward(step))
+            norms.append(nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip_norm))
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            self.scheduler.step()
+        sums, norms = torch.stack(losses).cpu(), torch.stack(norms).cpu()
+        for step, finite in enumerate((sums.isfinite().all(dim=1) & norms.isfinite()).tolist(), start=1):
+            if not finite:
+                raise NotFiniteError(step, float(sums[step - 1, 0]))
+        emotion, speaker = (sums.sum(dim=0) / len(self.train.ids)).tolist()
+        return measured | {"train_loss": emotion} | ({"speaker_loss": speaker} if self.adversarial else {})
+
+    def _draw_batches(self) -> list[list[int]]:
+        if self.training.sampling == "balanced":
+            return list(balanced_batches(self.train.labels, self.training.batch_size, self.generator))
+        return list(shuffled_batches(len(self.train.ids), self.training.batch_size, self.generator))
+
+    def _backward(self, batches: Sequence[Sequence[int]]) -> Tensor:
+        """Accumulate one step's gradient; the utterances' summed emotion and speaker loss [2]."""
+        count = sum(map(len, batches))
+        total = torch.zeros(2, device=self.device)
+        for indices in batches:
+            frames, lengths = self.frames.gather([self.train.ids[index] for index in indices])
+            targets = self.emotions[indices].to(self.device), self.speakers[indices].to(self.device)
+            batch = Batch(self.model.standardise(frames, lengths), lengths, *targets)
+            if self.training.augment:
+                batch = augment(batch, self.training)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bfloat16"):
+                output = self.model.head(batch.frames, batch.lengths)
+            loss = self.objective(output, batch.emotions, batch.speakers)
+            (loss.total * (len(indices) / count)).backward()
+            speaker = torch.zeros_like(loss.emotion) if loss.speaker is None else loss.speaker
+            total += len(indices) * torch.stack([loss.emotion, speaker]).detach()
+        return total
+
+    def _rescue(self, error: "NotFiniteError", epoch: int, best_epoch: int, best_state: dict | None) -> str:
+        """Save the best epoch's weights, and say what happened."""
+        kept = "No epoch was finished before, so there are no weights to keep."
+        if best_state:
+            self.model.load_state_dict(best_state)
+            shutil.rmtree(self.job.rescue, ignore_errors=True)
+            self.job.rescue.mkdir(parents=True)
+            save_head(self.model, self.config | {"best_epoch": best_epoch, "epochs_run": epoch - 1}, self.job.rescue)
+            kept = f"The last good weights, of epoch {best_epoch}, are in {self.job.rescue}."
+        what = f"loss {error.loss:g}" + (", and a gradient that is not finite" if np.isfinite(error.loss) else "")
+        before = (epoch - 1) * self.num_steps // self.training.epochs
+        return (
+            f"{self.job.run_name}: {what} in epoch {epoch}, step {error.step} (step {before + error.step} of the run). "
+            f"{kept} "
+            "Lower its learning_rate, or run `ser store verify` to see whether the features are sound."
+        )
 
 
-def _train_epoch(model, frames, train: Utterances, optimizer, generator, job: FoldJob, epoch: int) -> float:
-    """One pass over the training utterances; the mean loss."""
-    model.train()
-    labels = torch.tensor(train.labels)
-    total = 0.0
-    batches = shuffled_batches(len(train.ids), job.training.batch_size, generator)
-    for step, indices in enumerate(batches, start=1):
-        batch, lengths = frames.gather([train.ids[index] for index in indices])
-        output = model(batch, lengths)
-        loss = functional.cross_entropy(output.emotion_logits, labels[indices].to(batch.device))
-        if not torch.isfinite(loss):
-            raise UserError(
-                f"{job.name}, fold {job.fold}, seed {job.seed}: loss {loss.item()} in epoch {epoch}, step {step}. "
-                "Lower training.learning_rate, or run `ser store verify` to see whether the features are sound."
-            )
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), job.training.clip_norm)
-        optimizer.step()
-        total += loss.item() * len(indices)
-    return total / len(train.ids)
+class NotFiniteError(Exception):
+    """A loss or a gradient is NaN or infinite, in some step of an epoch."""
+
+    def __init__(self, step: int, loss: float):
+        super().__init__()
+        self.step, self.loss = step, loss
 
 
 def _validate(model: nn.Module, frames: FrameSource, validation: Utterances) -> dict[str, float]:
-    logits, _ = predict(model, frames, validation.ids)
+    logits = predict(model, frames, validation.ids).logits
     labels, predicted = np.array(validation.labels), logits.argmax(dim=1).numpy()
     return {
         "validation_loss": float(functional.cross_entropy(logits, torch.tensor(validation.labels))),
@@ -181,35 +312,51 @@ def _validate(model: nn.Module, frames: FrameSource, validation: Utterances) -> 
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, frames: FrameSource, identifiers: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Logits [N, C] and embeddings [N, E] on the CPU, in the order of the ids."""
+def predict(model: nn.Module, frames: FrameSource, identifiers: Sequence[str]) -> Prediction:
+    """What a model says of some utterances, in the order of the ids."""
     model.eval()
-    outputs = []
+    logits, embeddings, attention = [], [], []
     for start in range(0, len(identifiers), _PREDICT_BATCH):
-        output = model(*frames.gather(identifiers[start : start + _PREDICT_BATCH]))
-        outputs.append((output.emotion_logits.float().cpu(), output.embedding.float().cpu()))
-    logits, embeddings = zip(*outputs, strict=True)
-    return torch.cat(logits), torch.cat(embeddings)
+        batch, lengths = frames.gather(identifiers[start : start + _PREDICT_BATCH])
+        output = model(batch, lengths)
+        logits.append(output.emotion_logits.float().cpu())
+        embeddings.append(output.embedding.float().cpu())
+        if output.attention is not None:
+            attention += _attention_received(output.attention.float(), lengths)
+    return Prediction(torch.cat(logits), torch.cat(embeddings), attention or None)
+
+
+def _attention_received(attention: Tensor, lengths: Tensor) -> list[Tensor]:
+    """Attention [B, T, T] or [B, T] -> per utterance the mean over the real queries [T]."""
+    if attention.dim() == 3:
+        queries = frame_mask(lengths, attention.shape[1])[..., None]
+        attention = (attention * queries).sum(dim=1) / lengths[:, None]
+    return [row[:length] for row, length in zip(attention.cpu(), lengths.tolist(), strict=True)]
 
 
 def _write_predictions(model: nn.Module, frames: FrameSource, job: FoldJob) -> None:
-    """predictions.csv for validation and test utterances, and their embeddings in the same order."""
-    tables, embeddings = [], []
+    """predictions.csv for validation and test utterances, and in the same order their embeddings and attention."""
+    tables, embeddings, attention = [], [], []
     for role in ("validation", "test"):
         utterances = job.roles[role]
         if not utterances.ids:
             continue
-        logits, embedding = predict(model, frames, utterances.ids)
+        prediction = predict(model, frames, utterances.ids)
         table = pd.DataFrame({"id": utterances.ids, "role": role, "speaker": utterances.speakers})
         table["label"] = [job.classes[label] for label in utterances.labels]
-        table["predicted"] = [job.classes[index] for index in logits.argmax(dim=1)]
-        for name, probability in zip(job.classes, logits.softmax(dim=1).T.numpy(), strict=True):
+        table["predicted"] = [job.classes[index] for index in prediction.logits.argmax(dim=1)]
+        for name, probability in zip(job.classes, prediction.logits.softmax(dim=1).T.numpy(), strict=True):
             table[f"p_{name}"] = probability
         tables.append(table)
-        embeddings.append(embedding)
+        embeddings.append(prediction.embeddings)
+        attention += prediction.attention or []
     predictions = pd.concat(tables)
     predictions.to_csv(job.folder / "predictions.csv", index=False, float_format="%.6f", lineterminator="\n")
     save_file({"embedding": torch.cat(embeddings).contiguous()}, job.folder / "embeddings.safetensors")
+    if attention:
+        lengths = torch.tensor([len(row) for row in attention])
+        rows = {"attention": torch.cat(attention).half(), "lengths": lengths}
+        save_file(rows, job.folder / "attention.safetensors")
 
 
 def _merge_history(live_folder: Path, path: Path) -> None:

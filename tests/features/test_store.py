@@ -25,7 +25,7 @@ def folder(feature_folder, tmp_path):
 
 def test_any_utterance_by_its_id(folder):
     features = FeatureSet(folder)
-    frames, lengths = features.gather(["s5-0-0", "s0-9-0"], layer=12)
+    frames, lengths = features.gather(["s5-0-0", "s0-9-0"], 12)
     assert frames.shape == (2, lengths.max(), 12)
     for row, identifier in enumerate(["s5-0-0", "s0-9-0"]):
         np.testing.assert_array_equal(frames[row, : lengths[row]], features.frames(identifier, 12))

@@ -2,25 +2,48 @@
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from models import HEADS, build_head
-from models.layers import BidirectionalGRU, Standardise, max_over_time, mean_over_time, reverse_time
+from models.layers import (
+    BidirectionalGRU,
+    InstanceNorm,
+    Standardise,
+    max_over_time,
+    mean_over_time,
+    reverse_time,
+    sinusoidal_positions,
+)
 
-SIZE, CLASSES = 12, 4
+PARTS = ("positions", "instance_norm", "attention", "enhancement")
+SIZE, CLASSES, SPEAKERS = 12, 4, 3
+STORED = [0, 1, 2, 5]
 VARIANTS = [
     {"model": "linear"},
+    {"model": "weighted_layers", "projection": 6},
+    {"model": "weighted_layers", "layers": [1, 5]},
     {"model": "gru", "hidden_size": 8, "attention": "dot"},
     {"model": "gru", "hidden_size": 8, "attention": "general"},
     {"model": "gru", "hidden_size": 8, "attention": "concat", "num_layers": 1},
+    {"model": "enhanced_gru", "hidden_size": 8, "num_heads": 4},
+    *({"model": "enhanced_gru", "hidden_size": 8, part: False} for part in PARTS),
 ]
 every_head = pytest.mark.parametrize("variant", VARIANTS, ids=lambda each: "-".join(map(str, each.values())))
 
 
-def head(variant):
+def head(variant, num_speakers=0):
     settings = HEADS[variant["model"]][0](features="f", **variant)
-    return build_head(settings, SIZE, CLASSES).eval()
+    layers = settings.choose_layers(STORED)
+    num_layers = None if isinstance(layers, int) else len(layers)
+    return build_head(settings, SIZE, CLASSES, num_layers, num_speakers).eval()
+
+
+def random_frames(variant, count, num_frames):
+    """[B, T, D], or [B, L, T, D] for heads of several layers."""
+    layers = HEADS[variant["model"]][0](features="f", **variant).choose_layers(STORED)
+    return torch.randn(count, *([] if isinstance(layers, int) else [len(layers)]), num_frames, SIZE)
 
 
 def test_every_registered_head_is_tested():
@@ -30,39 +53,47 @@ def test_every_registered_head_is_tested():
 @every_head
 @torch.inference_mode()
 def test_prediction_does_not_depend_on_batch_mates_or_padding(variant):
-    model, lengths = head(variant), torch.tensor([7, 20, 1, 13])
-    frames = torch.randn(4, 20, SIZE) * (torch.arange(20) < lengths[:, None])[..., None]
+    model, lengths = head(variant, SPEAKERS), torch.tensor([7, 20, 1, 13])
+    frames = random_frames(variant, 4, 20)
+    for row, length in enumerate(lengths):
+        frames[row, ..., length:, :] = 0
     together = model(frames, lengths)
     assert together.emotion_logits.shape == (4, CLASSES)
     for row, length in enumerate(lengths):
-        alone = model(frames[row : row + 1, :length], lengths[row : row + 1])
+        alone = model(frames[row : row + 1, ..., :length, :], lengths[row : row + 1])
         torch.testing.assert_close(together.emotion_logits[row], alone.emotion_logits[0], rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(together.embedding[row], alone.embedding[0], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(together.speaker_logits[row], alone.speaker_logits[0], rtol=1e-5, atol=1e-6)
 
 
 @every_head
 @torch.inference_mode()
 def test_what_stands_in_the_padding_does_not_matter(variant):
     model, lengths = head(variant), torch.tensor([5, 9])
-    frames = torch.randn(2, 9, SIZE)
+    frames = random_frames(variant, 2, 9)
     garbage = frames.clone()
-    garbage[0, 5:] = 1e4
+    garbage[0, ..., 5:, :] = 1e4
     torch.testing.assert_close(model(frames, lengths).emotion_logits, model(garbage, lengths).emotion_logits)
 
 
 @every_head
 def test_every_parameter_gets_a_gradient(variant):
+    """From the emotions alone, so that no part's output is cut off."""
     model = head(variant).train()
-    output = model(torch.randn(3, 10, SIZE), torch.tensor([10, 4, 7]))
+    output = model(random_frames(variant, 3, 10), torch.tensor([10, 4, 7]))
     output.emotion_logits.square().sum().backward()
-    without = [name for name, parameter in model.named_parameters() if not parameter.grad.abs().sum() > 0]
+    without = [
+        name for name, parameter in model.named_parameters() if parameter.grad is None or not parameter.grad.any()
+    ]
     assert without == []
 
 
-@pytest.mark.parametrize("attention", ["dot", "general", "concat"])
+@pytest.mark.parametrize(
+    "variant", [each for each in VARIANTS if "gru" in each["model"] and each.get("attention", True)], ids=str
+)
 @torch.inference_mode()
-def test_attention_runs_over_the_time_of_one_utterance(attention):
-    model = head({"model": "gru", "hidden_size": 8, "attention": attention})
+def test_attention_runs_over_the_time_of_one_utterance(variant):
+    model = head(variant)
     lengths = torch.tensor([6, 10])
     frames = torch.randn(2, 10, SIZE)
     weights = model(frames, lengths).attention
@@ -112,3 +143,77 @@ def test_our_gru_is_torchs_on_packed_sequences():
     packed = pack_padded_sequence(frames, lengths, batch_first=True, enforce_sorted=False)
     expected, _ = pad_packed_sequence(theirs(packed)[0], batch_first=True)
     torch.testing.assert_close(ours(frames, lengths), expected)
+
+
+@every_head
+def test_the_reversal_turns_the_speakers_gradient_round_once(variant):
+    """What reaches the head is minus alpha times the plain gradient; the classifier's own stays as it is."""
+    lengths, frames = torch.tensor([9, 4, 7]), random_frames(variant, 3, 9)
+
+    def gradients(alpha, reverse=True):
+        model.zero_grad()
+        model.alpha = alpha
+        output = model(frames, lengths)
+        logits = output.speaker_logits if reverse else model.speaker_classifier(output.embedding)
+        torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2])).backward()
+        own = {name: p.grad.clone() for name, p in model.speaker_classifier.named_parameters()}
+        return own, {name: p.grad.clone() for name, p in model.head.named_parameters() if p.grad is not None}
+
+    model = head(variant, SPEAKERS)
+    own, plain = gradients(1.0, reverse=False)
+    for alpha in (0.0, 0.5, 1.0):
+        own_now, reversed_now = gradients(alpha)
+        for name in own:
+            torch.testing.assert_close(own_now[name], own[name])
+        for name, gradient in reversed_now.items():
+            torch.testing.assert_close(gradient, -alpha * plain[name], rtol=1e-4, atol=1e-7)
+
+
+@torch.inference_mode()
+def test_instance_norm_removes_an_utterances_own_mean_and_scale():
+    norm, lengths = InstanceNorm(SIZE), torch.tensor([20, 12])
+    frames = torch.randn(2, 20, SIZE)
+    frames[1, 12:] = 0
+    same_voice = frames * 3.0 + 5.0
+    same_voice[1, 12:] = 99.0
+    normed = norm(frames, lengths)
+    torch.testing.assert_close(norm(same_voice, lengths), normed, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(normed[1, :12].mean(dim=0), torch.zeros(SIZE), rtol=0, atol=1e-5)
+    torch.testing.assert_close(normed[1, :12].std(dim=0, unbiased=False), torch.ones(SIZE), rtol=1e-3, atol=1e-3)
+    assert not normed[1, 12:].any()
+
+
+@torch.inference_mode()
+def test_enhanced_gru_pools_by_mean_and_by_maximum_and_knows_the_order():
+    model = head({"model": "enhanced_gru", "hidden_size": 8})
+    frames, lengths = torch.randn(1, 10, SIZE), torch.tensor([10])
+    embedding = model(frames, lengths).embedding
+    assert embedding.shape == (1, 32)
+    assert (embedding[:, 16:] >= embedding[:, :16]).all()  # a maximum is no smaller than its mean
+    assert not torch.allclose(embedding, model(frames.flip(1), lengths).embedding, atol=1e-4)
+
+
+def test_heads_that_do_not_divide_are_refused_with_those_that_do():
+    with pytest.raises(
+        ValidationError, match=r"num_heads: 7 does not divide 2 x hidden_size = 16 \(1, 2, 4, 8, 16 do\)"
+    ):
+        HEADS["enhanced_gru"][0](model="enhanced_gru", features="f", hidden_size=8, num_heads=7)
+
+
+@torch.inference_mode()
+def test_weighted_layers_is_a_mean_of_projected_mixtures():
+    """The usual order, layer mixture then projection then mean over time, gives the same."""
+    model = head({"model": "weighted_layers", "projection": 6})
+    model.layer_scores.copy_(torch.tensor([0.3, -1.0, 2.0, 0.0]))
+    frames, lengths = torch.randn(2, 4, 9, SIZE), torch.tensor([9, 5])
+    mixture = (model.layer_weights()[:, None, None] * frames).sum(dim=1)
+    expected = mean_over_time(model.projection(mixture), lengths)
+    torch.testing.assert_close(model(frames, lengths).embedding, expected, rtol=1e-4, atol=1e-5)
+    assert model.layer_weights().sum() == pytest.approx(1)
+
+
+def test_positions_are_sines_and_cosines():
+    positions = sinusoidal_positions(50, 8)
+    torch.testing.assert_close(positions[0], torch.tensor([0.0, 1.0] * 4))
+    torch.testing.assert_close(positions[7, 0], torch.tensor(7.0).sin())
+    assert len(torch.unique(positions, dim=0)) == 50

@@ -2,15 +2,19 @@
 
 import dataclasses
 import json
+import shutil
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+import training.fold
 from data.errors import UserError
 from features.store import FeatureSet
 from models import HEADS
+from tests.builders import write_features
 from training.batches import DeviceFrames, MappedFrames, frame_statistics, shuffled_batches
 from training.checkpoint import load_head
 from training.fold import FoldJob, Utterances, predict, train_fold
@@ -27,13 +31,15 @@ def utterances(*speakers: int) -> Utterances:
     return Utterances(ids, [each.split("-")[0] for each in ids], [int(each[-1]) for each in ids])
 
 
-def job(features, folder, head=None, seed=1, fold=0, validation=(4,), **training) -> FoldJob:
+def job(features, folder, head=None, seed=1, fold=0, validation=(4,), **changes) -> FoldJob:
     folder.mkdir(parents=True)
     head = head or {"model": "linear"}
     settings = HEADS[head["model"]][0](features="easy", **head)
-    training = TrainingSettings(**{"epochs": 6, "batch_size": 8, "learning_rate": 0.05, **training})
+    plain = {"schedule": "constant", "warmup": 0, "classifier_rate": 1, "adversarial_weight": 0}
+    how = TrainingSettings(**{"epochs": 6, "batch_size": 8, "learning_rate": 0.05, **plain, **changes})
     roles = {"train": utterances(0, 1, 2, 3), "validation": utterances(*validation), "test": utterances(5)}
-    return FoldJob("head", settings, training, features, CLASSES, fold, seed, roles, folder, "cpu", 1)
+    rescue = folder.with_name(f"{folder.name}-rescued")
+    return FoldJob("head", settings, how, features, CLASSES, fold, seed, roles, folder, rescue, "cpu", 1)
 
 
 def content(folder):
@@ -58,7 +64,7 @@ def test_same_seed_same_bytes_and_another_seed_others(feature_folder, tmp_path):
         train_fold(job(feature_folder, tmp_path / name, GRU, seed=seed))
     assert content(tmp_path / "one") == content(tmp_path / "two")
     assert content(tmp_path / "one")["model.safetensors"] != content(tmp_path / "three")["model.safetensors"]
-    assert set(content(tmp_path / "one")) == FILES
+    assert set(content(tmp_path / "one")) == {*FILES, "attention.safetensors"}
 
 
 def test_side_by_side_is_the_same_as_one_after_the_other(feature_folder, tmp_path):
@@ -125,8 +131,8 @@ def test_a_saved_head_predicts_what_it_predicted(feature_folder, tmp_path):
     train_fold(job(feature_folder, tmp_path / "run", GRU))
     model, config = load_head(tmp_path / "run")
     predictions = pd.read_csv(tmp_path / "run/predictions.csv")
-    source = MappedFrames(FeatureSet(feature_folder), config["layer"], torch.device("cpu"))
-    logits, _ = predict(model, source, list(predictions["id"]))
+    source = MappedFrames(FeatureSet(feature_folder), config["layers"], torch.device("cpu"))
+    logits = predict(model, source, list(predictions["id"])).logits
     np.testing.assert_allclose(
         logits.softmax(dim=1), predictions[[f"p_{name}" for name in config["classes"]]], atol=2e-6
     )
@@ -135,9 +141,29 @@ def test_a_saved_head_predicts_what_it_predicted(feature_folder, tmp_path):
         load_head(tmp_path / "run")
 
 
-def test_a_loss_that_is_not_finite_stops_and_says_where(feature_folder, tmp_path):
-    with pytest.raises(UserError, match=r"head, fold 0, seed 1: loss (nan|inf) in epoch \d+, step \d+"):
+def test_a_loss_that_is_not_finite_stops_says_where_and_keeps_the_last_good_weights(feature_folder, tmp_path):
+    with pytest.raises(UserError, match=r"head, fold 0, seed 1: loss .* in epoch 1, step \d.* no weights to keep"):
         train_fold(job(feature_folder, tmp_path / "run", GRU, learning_rate=1e30, clip_norm=1e38))
+
+    broken = shutil.copytree(feature_folder, tmp_path / "broken")
+    late = job(broken, tmp_path / "late", GRU, accumulate=2)
+    original = training.fold.reversal_strength  # called once per epoch: the frames break in the middle of the run
+
+    def break_frames(epoch, settings):
+        if epoch == 3:
+            with h5py.File(broken / "speaker-2.h5", "r+") as file:
+                file["layer_12"][:] = np.nan
+        return original(epoch, settings)
+
+    late = dataclasses.replace(late, training=late.training.model_copy(update={"adversarial_weight": 0.1}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.fold, "reversal_strength", break_frames)
+        message = r"loss nan in epoch 3, step 1 \(step 7 of the run\)\. The last good weights, of epoch [12], are in "
+        with pytest.raises(UserError, match=message + str(late.rescue)):
+            train_fold(late)
+    model, config = load_head(late.rescue)
+    assert config["best_epoch"] in (1, 2)
+    assert all(tensor.isfinite().all() for tensor in model.state_dict().values())
 
 
 def test_a_layer_that_is_not_stored_is_named(feature_folder, tmp_path):
@@ -145,10 +171,13 @@ def test_a_layer_that_is_not_stored_is_named(feature_folder, tmp_path):
         train_fold(job(feature_folder, tmp_path / "run", {"model": "linear", "layer": 7}))
 
 
-def test_the_gpus_flat_tensor_gathers_what_the_memory_map_does(feature_folder):
+@pytest.mark.parametrize("storage", ["float16", "int8"])
+@pytest.mark.parametrize("layers", [12, [12], [0, 7, 12]], ids=str)
+def test_the_gpus_flat_tensor_gathers_what_the_memory_map_does(tmp_path, layers, storage):
     """On the CPU here; the code is the same on a GPU."""
-    features, cpu = FeatureSet(feature_folder), torch.device("cpu")
-    mapped, flat = MappedFrames(features, 12, cpu), DeviceFrames(features, 12, cpu)
+    folder = write_features(tmp_path / "features", layers=(0, 7, 12), storage=storage)
+    features, cpu = FeatureSet(folder), torch.device("cpu")
+    mapped, flat = MappedFrames(features, layers, cpu), DeviceFrames(features, layers, cpu)
     identifiers = list(features.places)
     for batch in shuffled_batches(len(identifiers), 7, torch.Generator().manual_seed(3)):
         one, other = (source.gather([identifiers[index] for index in batch]) for source in (mapped, flat))

@@ -1,0 +1,52 @@
+"""A speaker classifier behind a gradient reversal, for any head: what it learns of the speaker, the head unlearns.
+
+Source: Ganin and Lempitsky 2015, "Unsupervised Domain Adaptation by Backpropagation".
+"""
+
+import torch
+from torch import Tensor, nn
+
+from models.layers import HeadOutput
+
+_HIDDEN_SIZE = 128
+
+
+class ReverseGradient(torch.autograd.Function):
+    """The identity; backwards, the gradient times ``-alpha``."""
+
+    @staticmethod
+    def forward(context, values: Tensor, alpha: float) -> Tensor:
+        context.alpha = alpha
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(context, gradient: Tensor) -> tuple[Tensor, None]:
+        return -context.alpha * gradient, None
+
+
+class AdversarialHead(nn.Module):
+    """A head and a classifier of its fold's training speakers on its embedding.
+
+    Args:
+        head: any head.
+        num_speakers: S, of the fold's training speakers.
+
+    Attributes:
+        alpha: how strongly the reversed gradient reaches the head; the only place that scales it.
+
+    Shape:
+        as the head's, with speaker logits ``[B, S]``
+    """
+
+    def __init__(self, head: nn.Module, num_speakers: int):
+        super().__init__()
+        self.head = head
+        self.alpha = 0.0
+        self.speaker_classifier = nn.Sequential(
+            nn.Linear(head.embedding_size, _HIDDEN_SIZE), nn.ReLU(), nn.Linear(_HIDDEN_SIZE, num_speakers)
+        )
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:
+        output = self.head(frames, lengths)
+        output.speaker_logits = self.speaker_classifier(ReverseGradient.apply(output.embedding, self.alpha))
+        return output

@@ -1,0 +1,111 @@
+"""The original system's enhanced head, as it was meant: every part reaches the output.
+
+The original code computes the enhancement branch and the max pooling and then slices both away. The speaker classifier
+that goes with this head works with every head: see `models.adversary`.
+"""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from models.layers import (
+    BidirectionalGRU,
+    HeadOutput,
+    InstanceNorm,
+    OneLayerSettings,
+    frame_mask,
+    max_over_time,
+    mean_over_time,
+    sinusoidal_positions,
+)
+
+
+class EnhancedGruSettings(OneLayerSettings):
+    """``model: enhanced_gru``.
+
+    Attributes:
+        hidden_size: H, per direction.
+        num_layers: of the GRU.
+        num_heads: of the attention; divides 2H.
+        dropout: between GRU layers, in the attention, the enhancement and the classifier.
+        positions, instance_norm, attention, enhancement: whether the head has this part.
+    """
+
+    model: Literal["enhanced_gru"]
+    hidden_size: Annotated[int, Field(ge=1)] = 256
+    num_layers: Annotated[int, Field(ge=1)] = 3
+    num_heads: Annotated[int, Field(ge=1)] = 8
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    positions: bool = True
+    instance_norm: bool = True
+    attention: bool = True
+    enhancement: bool = True
+
+    @model_validator(mode="after")
+    def _heads_divide(self):
+        size = 2 * self.hidden_size
+        if self.attention and size % self.num_heads:
+            fitting = [heads for heads in range(1, 17) if size % heads == 0]
+            raise ValueError(
+                f"num_heads: {self.num_heads} does not divide 2 x hidden_size = {size} "
+                f"({', '.join(map(str, fitting))} do)"
+            )
+        return self
+
+
+class EnhancedGruHead(nn.Module):
+    """Projection, positions, instance norm, residual GRUs, self-attention, enhancement, mean and max, classifier.
+
+    Shape:
+        frames ``[B, T, D]``, lengths ``[B]`` -> logits ``[B, C]``, embedding ``[B, 4H]``, attention ``[B, T, T]``
+        (mean over attention heads; only when not training)
+    """
+
+    def __init__(self, settings: EnhancedGruSettings, dimension: int, num_classes: int):
+        super().__init__()
+        hidden, size = settings.hidden_size, 2 * settings.hidden_size
+        self.settings = settings
+        self.embedding_size = 2 * size
+        self.dropout = nn.Dropout(settings.dropout)
+        self.projection = nn.Linear(dimension, size)
+        if settings.instance_norm:
+            self.instance_norm = InstanceNorm(size)
+        self.grus = nn.ModuleList(BidirectionalGRU(size, hidden) for _ in range(settings.num_layers))
+        self.gru_norms = nn.ModuleList(nn.LayerNorm(size) for _ in range(settings.num_layers))
+        if settings.attention:
+            self.attention = nn.MultiheadAttention(size, settings.num_heads, dropout=settings.dropout, batch_first=True)
+            self.attention_norm = nn.LayerNorm(size)
+        if settings.enhancement:
+            self.enhancement = nn.Sequential(
+                nn.Linear(size, 2 * size), nn.ReLU(), nn.Dropout(settings.dropout), nn.Linear(2 * size, size)
+            )
+            self.enhancement_norm = nn.LayerNorm(size)
+        self.classifier = nn.Sequential(
+            *(nn.Linear(2 * size, size), nn.ReLU(), nn.Dropout(settings.dropout)),
+            *(nn.Linear(size, hidden), nn.ReLU(), nn.Dropout(settings.dropout)),
+            nn.Linear(hidden, num_classes),
+        )
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:
+        states = self.projection(frames)  # [B, T, 2H]
+        if self.settings.positions:
+            states = states + sinusoidal_positions(*states.shape[1:], device=states.device)
+        if self.settings.instance_norm:
+            states = self.instance_norm(states, lengths)
+        for number, (gru, norm) in enumerate(zip(self.grus, self.gru_norms, strict=True)):
+            new = gru(self.dropout(states) if number else states, lengths)
+            states = norm(states + new if number else new)
+        weights = None
+        if self.settings.attention:
+            attended, weights = self._attend(states, lengths)
+            states = self.attention_norm(states + self.dropout(attended))
+        if self.settings.enhancement:
+            states = self.enhancement_norm(states + self.enhancement(states))
+        embedding = torch.cat([mean_over_time(states, lengths), max_over_time(states, lengths)], dim=-1)
+        return HeadOutput(self.classifier(embedding), embedding, attention=weights)
+
+    def _attend(self, states: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+        padding = ~frame_mask(lengths, states.shape[1])
+        return self.attention(states, states, states, key_padding_mask=padding, need_weights=not self.training)

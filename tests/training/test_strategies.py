@@ -1,0 +1,298 @@
+"""Schedules, losses, sampling and augmentation do what their names say."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch.nn import functional
+
+from data.errors import UserError
+from features.store import FeatureSet
+from models import HEADS, build_head
+from models.layers import HeadOutput
+from tests.builders import write_features
+from tests.training.test_fold import CLASSES, GRU, content, job, utterances
+from training.augmentation import Batch, augment, mask_features, mask_time, mix, stretch_time
+from training.batches import MappedFrames, MeanFrames, balanced_batches, open_moments
+from training.checkpoint import load_head
+from training.fold import check_job, predict, train_fold
+from training.objective import Objective, class_weights
+from training.schedule import make_optimizer, rate_factor, reversal_strength, settled_epoch
+from training.settings import TrainingSettings
+
+EVERYTHING = {
+    **{"schedule": "cosine", "warmup": 0.1, "classifier_rate": 2, "adversarial_weight": 0.05, "label_smoothing": 0.1},
+    **{"class_weights": "balanced", "sampling": "balanced", "augment": True, "accumulate": 2, "learning_rate": 0.01},
+}
+
+
+def rates(num_steps, **settings):
+    training = TrainingSettings(**settings)
+    return np.array([rate_factor(step, num_steps, training) for step in range(num_steps)])
+
+
+def test_cosine_restarts_after_a_quarter_then_a_half():
+    factors = rates(1000, schedule="cosine", warmup=0.1)
+    assert factors[0] == pytest.approx(0.01)
+    assert factors[99] == factors[100] == 1
+    restarts = [step for step in range(101, 1000) if factors[step] == 1]
+    assert restarts == [350, 850]
+    assert factors[349] < 0.001
+    assert factors[225] == pytest.approx(0.5, abs=1e-3)
+    assert factors.min() * 5e-4 >= 1e-7
+
+
+@pytest.mark.parametrize("schedule", ["constant", "step", "noam", "cosine"])
+def test_every_schedule_warms_up_and_stays_between_its_bounds(schedule):
+    factors = rates(500, schedule=schedule, warmup=0.2, min_learning_rate=1e-5)
+    np.testing.assert_allclose(factors[1:100], np.arange(2, 101) / 100)
+    assert factors[0] == pytest.approx(1e-5 / 5e-4)
+    assert factors[100] == 1
+    assert factors.min() * 5e-4 >= 0.99e-5
+    if schedule == "noam":
+        assert factors[400] == pytest.approx(0.5)  # four times the warm-up: half
+    if schedule == "step":
+        assert factors[150] == 0.5
+    assert rates(10, schedule=schedule, warmup=0)[0] == 1
+
+
+def test_warm_up_is_never_longer_than_a_thousand_steps():
+    assert rates(40_000, warmup=0.1, schedule="constant")[999] == 1
+
+
+def test_alpha_waits_then_rises_then_stays():
+    training = TrainingSettings(epochs=50, max_alpha=0.8)
+    strengths = [reversal_strength(epoch, training) for epoch in range(1, 51)]
+    assert strengths[:5] == [0] * 5  # the original: 5 of 50
+    assert strengths[19] == pytest.approx(0.4)
+    assert strengths[34:] == [0.8] * 16
+    at_once = TrainingSettings(epochs=10, alpha_start=0, alpha_full=0)
+    assert [reversal_strength(epoch, at_once) for epoch in (1, 10)] == [1, 1]
+
+
+def test_patience_is_counted_once_the_warm_up_and_alphas_ramp_are_over(tmp_path):
+    """Validation labels are constant, so that the first epoch is the best and only patience decides the end."""
+    training = TrainingSettings(epochs=50)
+    assert settled_epoch(1000, training, adversarial=True) == 35
+    assert settled_epoch(1000, training, adversarial=False) == 5
+    features = write_features(tmp_path / "features")
+    for weight, epochs_run in ((0.05, 14 + 2), (0.0, 4 + 2)):
+        run = job(features, tmp_path / str(weight), epochs=20, warmup=0.2, patience=2, adversarial_weight=weight)
+        run.roles["validation"].labels[:] = [0] * 10
+        train_fold(run)
+        config = json.loads((tmp_path / str(weight) / "config.json").read_text())
+        assert config["epochs_run"] >= epochs_run
+        history = pd.read_csv(tmp_path / str(weight) / "history.csv")
+        assert ("alpha" in history) == (weight > 0)
+        if config["best_epoch"] < epochs_run - 2:
+            assert config["epochs_run"] == epochs_run
+
+
+def test_classifiers_learn_at_their_own_rate():
+    head = build_head(HEADS["enhanced_gru"][0](model="enhanced_gru", features="f", hidden_size=8), 6, 3, None, 2)
+    optimizer = make_optimizer(head, TrainingSettings(learning_rate=0.001, classifier_rate=3))
+    rate = {parameter: group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
+    for name, parameter in head.named_parameters():
+        assert rate[parameter] == pytest.approx(0.003 if "classifier" in name else 0.001), name
+    assert {name.split(".")[0] for name, _ in head.named_parameters()} == {"head", "speaker_classifier"}
+
+
+def test_accumulated_small_batches_step_like_one_large_batch(feature_folder, tmp_path):
+    """The loss of a step is the mean over all its utterances, also where the last batch is smaller."""
+    for name, how in (("large", {"batch_size": 12}), ("small", {"batch_size": 3, "accumulate": 4})):
+        train_fold(job(feature_folder, tmp_path / name, epochs=2, **how))
+    large, small = (load_head(tmp_path / name)[0].state_dict() for name in ("large", "small"))
+    for name, values in large.items():
+        torch.testing.assert_close(values, small[name], rtol=1e-4, atol=1e-5)
+
+
+def test_the_loss_is_cross_entropy_plus_the_weighted_speakers():
+    logits, speaker_logits = torch.randn(6, 3), torch.randn(6, 4)
+    labels, speakers = torch.tensor([0, 1, 2, 2, 1, 2]), torch.tensor([0, 1, 2, 3, 0, 1])
+    targets = functional.one_hot(labels, 3).float(), functional.one_hot(speakers, 4).float()
+    output = HeadOutput(logits, logits, speaker_logits)
+    loss = Objective(TrainingSettings(adversarial_weight=0.05), labels, 3, torch.device("cpu"))(output, *targets)
+    plain = functional.cross_entropy(logits, labels)
+    torch.testing.assert_close(loss.emotion, plain)
+    torch.testing.assert_close(loss.total, plain + 0.05 * functional.cross_entropy(speaker_logits, speakers))
+    smoothing = TrainingSettings(adversarial_weight=0, label_smoothing=0.2)
+    loss = Objective(smoothing, labels, 3, torch.device("cpu"))(HeadOutput(logits, logits), *targets)
+    torch.testing.assert_close(loss.total, functional.cross_entropy(logits, labels, label_smoothing=0.2))
+
+
+def test_balanced_weights_let_every_class_that_occurs_count_the_same():
+    labels = [0] * 6 + [2] * 2 + [3] * 4
+    weights = class_weights(labels, 5)
+    assert weights.tolist() == pytest.approx([12 / 18, 0, 12 / 6, 12 / 12, 0])
+    assert sum(weights[label] for label in labels) == pytest.approx(12)
+
+
+def test_balanced_sampling_draws_all_classes_alike():
+    labels = [0] * 900 + [1] * 90 + [3] * 10
+    batches = list(balanced_batches(labels, 32, torch.Generator().manual_seed(0)))
+    drawn = [labels[index] for batch in batches for index in batch]
+    assert len(drawn) == 1000
+    assert [len(batch) for batch in batches] == [32] * 31 + [8]
+    assert np.bincount(drawn, minlength=4) == pytest.approx([333, 333, 0, 333], abs=60)
+
+
+def some_batch(layers=()) -> Batch:
+    lengths = torch.tensor([20, 8, 1])
+    frames = torch.randn(3, *layers, 20, 5)
+    frames[1, ..., 8:, :] = frames[2, ..., 1:, :] = 0
+    return Batch(frames, lengths, torch.eye(3), torch.eye(3)[[0, 0, 1]])
+
+
+def test_stretching_changes_the_length_with_the_frames():
+    batch = some_batch()
+    ramp = torch.arange(20.0)[None, :, None].expand(3, 20, 5) * (batch.frames != 0)
+    frames, lengths = stretch_time(ramp, batch.lengths, torch.tensor([1.5, 0.5, 0.6]))
+    assert lengths.tolist() == [30, 4, 1]
+    assert frames.shape == (3, 30, 5)
+    torch.testing.assert_close(frames[0, :, 0], torch.linspace(0, 19, 30))  # the same course, in more frames
+    torch.testing.assert_close(frames[1, :4, 0], torch.linspace(0, 7, 4))
+    assert not frames[1, 4:].any()
+    same, _ = stretch_time(batch.frames, batch.lengths, torch.ones(3))
+    torch.testing.assert_close(same, batch.frames)
+
+
+def test_mixing_takes_frames_and_targets_by_the_same_share():
+    batch = some_batch()
+    mixed = mix(batch, torch.tensor([1, 0, 2]), torch.tensor([0.75, 0.6, 0.5]))
+    torch.testing.assert_close(mixed.frames[0, 8], 0.75 * batch.frames[0, 8] + 0.25 * batch.frames[1, 0])  # anew
+    torch.testing.assert_close(mixed.frames[1, :8], 0.6 * batch.frames[1, :8] + 0.4 * batch.frames[0, :8])
+    assert not mixed.frames[1, 8:].any()
+    torch.testing.assert_close(mixed.emotions[0], torch.tensor([0.75, 0.25, 0]))
+    torch.testing.assert_close(mixed.speakers, torch.tensor([[1.0, 0, 0], [1, 0, 0], [0, 1, 0]]))
+    assert mixed.lengths.tolist() == batch.lengths.tolist()
+
+
+def test_masks_set_no_more_than_their_share_to_zero():
+    torch.manual_seed(1)
+    frames, lengths = torch.ones(200, 40, 30), torch.full((200,), 40)
+    masked = mask_time(frames, lengths, torch.full((200,), 0.25))
+    zeros = (masked[..., 0] == 0).sum(dim=1)
+    assert zeros.min() >= 9
+    assert zeros.max() <= 11
+    jumps = (masked[..., 0].diff(dim=1) != 0).sum(dim=1)
+    assert jumps.max() <= 2  # one stretch
+    features = mask_features(frames, torch.full((200,), 0.2))
+    assert (features == 0).float().mean() == pytest.approx(0.2, abs=0.02)
+    assert torch.equal(features[:, 0], features[:, -1])
+
+
+@pytest.mark.parametrize("layers", [(), (4,)], ids=["one layer", "several"])
+def test_augmented_padding_stays_zero_and_targets_stay_probabilities(layers):
+    torch.manual_seed(2)
+    batch = some_batch(layers)
+    for _ in range(20):
+        changed = augment(batch, TrainingSettings(noise=0.5, stretch=0.5, time_mask=0.5, feature_mask=0.5, mixup=1))
+        assert changed.frames.shape[-2] >= int(changed.lengths.max())
+        for row, length in enumerate(changed.lengths):
+            assert not changed.frames[row, ..., length:, :].any()
+        torch.testing.assert_close(changed.emotions.sum(dim=1), torch.ones(3))
+        assert (changed.emotions.diagonal() >= 0.5).all()  # each stays mostly itself
+    nothing = TrainingSettings(noise=0, stretch=0, time_mask=0, feature_mask=0, mixup=0)
+    torch.testing.assert_close(augment(batch, nothing).frames, batch.frames)
+
+
+@pytest.mark.parametrize("head", [{"model": "linear"}, {"model": "weighted_layers", "projection": 5}, GRU], ids=str)
+def test_everything_at_once_still_learns_and_the_same_seed_is_the_same_bytes(tmp_path, head):
+    features = write_features(tmp_path / "features", layers=(6, 12))
+    for name in ("one", "two"):
+        train_fold(job(features, tmp_path / name, head, epochs=12, **EVERYTHING))
+    assert content(tmp_path / "one") == content(tmp_path / "two")
+    predictions = pd.read_csv(tmp_path / "one/predictions.csv")
+    assert (predictions["label"] == predictions["predicted"]).mean() > 0.85
+
+
+def test_bfloat16_learns_the_same(feature_folder, tmp_path):
+    run = job(feature_folder, tmp_path / "run", {**GRU, "hidden_size": 16}, precision="bfloat16", learning_rate=0.01)
+    train_fold(run)
+    predictions = pd.read_csv(tmp_path / "run/predictions.csv")
+    assert (predictions["label"] == predictions["predicted"]).mean() > 0.85
+
+
+@pytest.mark.parametrize("head", [{"model": "linear"}, {"model": "weighted_layers", "projection": 5}], ids=str)
+def test_trained_on_means_or_on_all_frames_it_is_the_same_head(tmp_path, head):
+    features = FeatureSet(write_features(tmp_path / "features", layers=(6, 12)))
+    train_fold(job(features.folder, tmp_path / "run", head))
+    model, config = load_head(tmp_path / "run")
+    layers, identifiers = config["layers"], list(features.places)
+    means = MeanFrames(open_moments(features, layers), layers, torch.device("cpu"))
+    every = MappedFrames(features, layers, torch.device("cpu"))
+    one, other = predict(model, means, identifiers), predict(model, every, identifiers)
+    torch.testing.assert_close(one.logits, other.logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(one.embeddings, other.embeddings, rtol=1e-4, atol=1e-4)
+    assert means.gather(identifiers[:3])[0].shape[-2:] == (1, 12)
+
+
+def test_a_head_on_int8_frames_predicts_what_it_does_on_float16(tmp_path):
+    """The same trained head, on at least 99 % of 600 utterances that are hard enough to be mistaken sometimes."""
+    how = {"speakers": 12, "each": 50, "dimension": 64, "classes": 3, "voice": 1.5}
+    float16, int8 = (write_features(tmp_path / name, storage=name, **how) for name in ("float16", "int8"))
+    train_fold(job(float16, tmp_path / "run", {**GRU, "hidden_size": 16}, epochs=2, learning_rate=0.003))
+    model, config = load_head(tmp_path / "run")
+    identifiers = list(FeatureSet(float16).places)
+    predicted = [
+        predict(model, MappedFrames(FeatureSet(folder), config["layers"], torch.device("cpu")), identifiers)
+        .logits.argmax(dim=1)
+        .numpy()
+        for folder in (float16, int8)
+    ]
+    assert (predicted[0] == predicted[1]).mean() >= 0.99
+    assert 0.4 < (predicted[0] == [int(each[-1]) for each in identifiers]).mean() < 0.98
+
+
+def test_the_adversary_makes_the_embedding_forget_speakers(tmp_path):
+    """Voices lie far apart here; with the reversal, a speaker classifier on the embedding does much worse."""
+    features = write_features(tmp_path / "features", voice=1.0)
+    losses = {}
+    for alpha in (0.0, 3.0):
+        head = {"model": "enhanced_gru", "hidden_size": 8, "instance_norm": False}
+        how = {"adversarial_weight": 1.0, "max_alpha": alpha, "alpha_start": 0, "alpha_full": 0.1, "epochs": 20}
+        train_fold(job(features, tmp_path / str(alpha), head, learning_rate=0.005, **how))
+        losses[alpha] = pd.read_csv(tmp_path / str(alpha) / "history.csv")["speaker_loss"].iloc[-1]
+    assert losses[0.0] < 0.9
+    assert losses[3.0] > 1.2  # a guess among the four training speakers is 1.39
+
+
+def test_speaker_classes_are_the_folds_training_speakers(feature_folder, tmp_path):
+    train_fold(job(feature_folder, tmp_path / "run", GRU, adversarial_weight=0.05))
+    model, config = load_head(tmp_path / "run")
+    assert config["speakers"] == ["s0", "s1", "s2", "s3"]
+    assert model.head.speaker_classifier[-1].out_features == 4
+
+
+def test_a_fold_with_one_training_speaker_or_class_is_refused_before_training(feature_folder, tmp_path):
+    run = job(feature_folder, tmp_path / "run", adversarial_weight=0.05)
+    run.roles["train"] = utterances(2)
+    with pytest.raises(UserError, match=r"the only training speaker is s2.*adversarial_weight: 0"):
+        check_job(run)
+    run.roles["train"].labels[:] = [1] * 10
+    with pytest.raises(UserError, match="all training utterances are of one class"):
+        check_job(run)
+
+
+def test_a_class_without_training_utterances_is_survived(feature_folder, tmp_path):
+    run = job(feature_folder, tmp_path / "run", **EVERYTHING)
+    run.roles["train"].labels[:] = [label % 2 for label in run.roles["train"].labels]
+    train_fold(run)
+    predictions = pd.read_csv(tmp_path / "run/predictions.csv")
+    assert np.isfinite(predictions[[f"p_{name}" for name in CLASSES]]).all(axis=None)
+
+
+def test_layer_weights_are_written_and_the_informative_layer_wins(tmp_path):
+    features = write_features(tmp_path / "features", layers=(0, 12))
+    train_fold(job(features, tmp_path / "run", {"model": "weighted_layers", "projection": 8}, epochs=30))
+    weights = json.loads((tmp_path / "run/config.json").read_text())["layer_weights"]
+    assert sum(weights.values()) == pytest.approx(1)
+    assert weights["12"] > weights["0"]
+
+
+def test_layers_that_are_not_stored_are_named(feature_folder, tmp_path):
+    head = {"model": "weighted_layers", "layers": [3, 12, 13]}
+    with pytest.raises(UserError, match=r"layer 3, 13 is not stored in .*; there are \[12\]"):
+        train_fold(job(feature_folder, tmp_path / "run", head))

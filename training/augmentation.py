@@ -1,0 +1,113 @@
+"""Training frames changed at random, so that the head cannot rely on chance detail.
+
+All functions take standardised frames [B, T, D] or [B, L, T, D] with lengths [B]; padding stays zero. Randomness comes
+from torch's global generators, which a run has seeded.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.layers import frame_mask
+from training.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Frames [B, T, D] or [B, L, T, D], lengths [B], and targets as probabilities: emotions [B, C], speakers [B, S]."""
+
+    frames: Tensor
+    lengths: Tensor
+    emotions: Tensor
+    speakers: Tensor
+
+
+def augment(batch: Batch, training: TrainingSettings) -> Batch:
+    """Stretch, mix, add noise and mask, each as strongly as its parameter says."""
+    frames, lengths = batch.frames, batch.lengths
+    count, device = len(lengths), frames.device
+    if training.stretch:
+        factors = 1 + training.stretch * (2 * torch.rand(count, device=device) - 1)
+        frames, lengths = stretch_time(frames, lengths, factors)
+    batch = Batch(frames, lengths, batch.emotions, batch.speakers)
+    if training.mixup:
+        parameter = torch.tensor(training.mixup)
+        shares = torch.distributions.Beta(parameter, parameter).sample((count,)).to(device)
+        batch = mix(batch, torch.randperm(count, device=device), shares.maximum(1 - shares))
+    frames = batch.frames
+    if training.noise:
+        frames = frames + training.noise * torch.randn_like(frames)
+    if training.time_mask:
+        frames = mask_time(frames, lengths, training.time_mask * torch.rand(count, device=device))
+    if training.feature_mask:
+        frames = mask_features(frames, training.feature_mask * torch.rand(count, device=device))
+    real = frame_mask(lengths, frames.shape[-2])
+    return Batch(frames * _as_frames(real, frames), lengths, batch.emotions, batch.speakers)
+
+
+def stretch_time(frames: Tensor, lengths: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
+    """Change every utterance's duration by linear interpolation between its frames, and its length with it.
+
+    Args:
+        frames, lengths: as stored in a batch.
+        factors: [B], new duration by old.
+
+    Returns:
+        Frames of the new longest duration, and the new lengths, 1 or more.
+    """
+    stretched = (lengths * factors).round().long().clamp(min=1)
+    steps = torch.arange(int(stretched.max()), device=frames.device)
+    scale = (lengths - 1) / (stretched - 1).clamp(min=1)
+    position = torch.minimum(steps * scale[:, None], (lengths - 1)[:, None])  # [B, T']
+    before = position.floor().long()
+    after = torch.minimum(before + 1, (lengths - 1)[:, None])
+    share = _as_frames(position - before, frames)
+    mixed = _take(frames, before) * (1 - share) + _take(frames, after) * share
+    return mixed * _as_frames(frame_mask(stretched, len(steps)), frames), stretched
+
+
+def mix(batch: Batch, partners: Tensor, shares: Tensor) -> Batch:
+    """Mixup (Zhang et al. 2018): every utterance keeps a share of itself and takes the rest from its partner.
+
+    So do its targets. Lengths stay; a partner that is shorter begins anew where it ends.
+
+    Args:
+        batch: what to mix.
+        partners: [B], who is mixed into each.
+        shares: [B], what each keeps.
+    """
+    steps = torch.arange(batch.frames.shape[-2], device=batch.frames.device)
+    partner = _take(batch.frames[partners], steps % batch.lengths[partners][:, None])
+    share = shares.view(-1, *[1] * (batch.frames.dim() - 1))
+    real = _as_frames(frame_mask(batch.lengths, len(steps)), batch.frames)
+    emotions, speakers = (
+        shares[:, None] * own + (1 - shares[:, None]) * own[partners] for own in (batch.emotions, batch.speakers)
+    )
+    return Batch((share * batch.frames + (1 - share) * partner) * real, batch.lengths, emotions, speakers)
+
+
+def mask_time(frames: Tensor, lengths: Tensor, shares: Tensor) -> Tensor:
+    """Set a share [B] of each utterance's frames, one stretch at a random place, to zero, the training mean."""
+    width = shares * lengths
+    start = torch.rand(len(lengths), device=frames.device) * (lengths - width)
+    steps = torch.arange(frames.shape[-2], device=frames.device)
+    masked = (steps >= start[:, None]) & (steps < (start + width)[:, None])
+    return frames * _as_frames(~masked, frames)
+
+
+def mask_features(frames: Tensor, shares: Tensor) -> Tensor:
+    """Set about a share [B] of each utterance's features, the same ones in all its frames, to zero."""
+    kept = torch.rand(len(frames), frames.shape[-1], device=frames.device) >= shares[:, None]
+    return frames * kept.view(len(frames), *[1] * (frames.dim() - 2), -1)
+
+
+def _as_frames(values: Tensor, frames: Tensor) -> Tensor:
+    """Values per frame [B, T], as they broadcast over frames."""
+    return values[:, None, :, None] if frames.dim() == 4 else values[..., None]
+
+
+def _take(frames: Tensor, index: Tensor) -> Tensor:
+    """Frames at some places [B, T'] of the time axis."""
+    index = _as_frames(index, frames)
+    return frames.gather(-2, index.expand(*frames.shape[:-2], index.shape[-2], frames.shape[-1]))
