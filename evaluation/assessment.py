@@ -1,63 +1,41 @@
 """All that is said of one head: pooled over folds, averaged over seeds, with intervals over speakers."""
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
-from data.errors import UserError
-from evaluation.metrics import METRICS, confusion_matrix, f1, precision, recall, unweighted_accuracy
+from evaluation.calibration import reliability
+from evaluation.groups import assess_groups, spread_over_speakers
+from evaluation.metrics import METRICS, confusions_by, f1, precision, recall, unweighted_accuracy
+from evaluation.runs import HeadRuns
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import FEW_SPEAKERS, speaker_bootstrap
 
+_CURVES = {  # column of history.csv -> panel and series
+    "train_loss": ("loss", "training"),
+    "validation_loss": ("loss", "validation"),
+    "speaker_loss": ("loss", "speakers"),
+    "validation_ua": ("validation", "UA"),
+    "validation_wa": ("validation", "WA"),
+    "validation_macro_f1": ("validation", "F1"),
+    "learning_rate": ("learning rate", "learning rate"),
+    "alpha": ("alpha", "alpha"),
+}
 
-@dataclass(frozen=True)
-class HeadRuns:
-    """Everything the train stage wrote for one head.
 
-    Attributes:
-        config: of the first run; what all runs share.
-        runs: per fold and seed: best epoch, epochs run.
-        predictions: all predictions.csv, with columns ``fold`` and ``seed``.
-        histories: all history.csv, with columns ``fold`` and ``seed``.
+def assess(runs: HeadRuns, manifest: pd.DataFrame, settings: EvaluateSettings) -> dict:
+    """Compute everything that metrics.json, details.json and the report say of a head's test predictions.
+
+    Args:
+        runs: what was trained.
+        manifest: all utterances: their gender, session, style and dialogue.
+        settings: of the bootstrap.
     """
-
-    config: dict
-    runs: pd.DataFrame
-    predictions: pd.DataFrame
-    histories: pd.DataFrame
-
-
-def read_runs(folder: Path) -> HeadRuns:
-    """Read ``artifacts/heads/<head>``.
-
-    Raises:
-        UserError: there are no runs.
-    """
-    configs, predictions, histories = [], [], []
-    for path in sorted(folder.glob("fold-*/seed-*/config.json")):
-        config = json.loads(path.read_text())
-        place = {"fold": config["fold"], "seed": config["seed"]}
-        text = {"id": str, "speaker": str, "label": str, "predicted": str}
-        configs.append(config)
-        table = pd.read_csv(path.with_name("predictions.csv"), dtype=text, keep_default_na=False)
-        predictions.append(table.assign(**place))
-        histories.append(pd.read_csv(path.with_name("history.csv")).assign(**place))
-    if not configs:
-        raise UserError(f"{folder}: no trained heads here. Run `dvc repro`, or `dvc pull train`.")
-    runs = pd.DataFrame(configs)[["fold", "seed", "best_epoch", "epochs_run"]]
-    return HeadRuns(configs[0], runs.sort_values(["fold", "seed"]), pd.concat(predictions), pd.concat(histories))
-
-
-def assess(runs: HeadRuns, settings: EvaluateSettings) -> dict:
-    """Compute everything that metrics.json, details.json and the report say of a head's test predictions."""
-    classes = runs.config["classes"]
-    test = runs.predictions[runs.predictions["role"] == "test"]
-    by_seed = _confusions(test, ["seed"], classes)
-    by_fold_and_seed = _confusions(test, ["fold", "seed"], classes)
-    by_speaker_and_seed = _confusions(test, ["speaker", "seed"], classes)
+    classes = runs.classes
+    test = runs.test.merge(manifest[["id", "gender", "session", "style", "dialog"]], on="id")
+    groups = assess_groups(test, classes, settings)
+    by_seed = confusions_by(test, ["seed"], classes)
+    by_fold_and_seed = confusions_by(test, ["fold", "seed"], classes)
+    by_speaker_and_seed = confusions_by(test, ["speaker", "seed"], classes)
     pooled = by_seed.sum(axis=0)
 
     return {
@@ -85,19 +63,19 @@ def assess(runs: HeadRuns, settings: EvaluateSettings) -> dict:
             )
         ],
         "per_fold": [
-            {"fold": fold, **{name: float(metric(confusions).mean()) for name, metric in METRICS.items()}}
+            {
+                "fold": fold,
+                **{name: float(metric(confusions).mean()) for name, metric in METRICS.items()},
+                "confusion": confusions.mean(axis=0).tolist(),
+            }
             for fold, confusions in enumerate(by_fold_and_seed)
         ],
-        "per_speaker": [
-            {
-                "speaker": speaker,
-                "utterances": int(confusions[0].sum()),
-                "ua": float(unweighted_accuracy(confusions).mean()),
-                "classes": int((confusions[0].sum(axis=1) > 0).sum()),
-            }
-            for speaker, confusions in zip(sorted(test["speaker"].unique()), by_speaker_and_seed, strict=True)
-        ],
+        "groups": groups,
+        "spread": spread_over_speakers(groups),
+        "calibration": reliability(test, classes),
+        "layer_weights": _layer_weights(runs.layer_weights),
         "epochs": {"best": _spread(runs.runs["best_epoch"]), "run": _spread(runs.runs["epochs_run"])},
+        "chosen": {name: _spread(runs.runs[name]) for name in ("learning_rate", "alpha")},
     }
 
 
@@ -135,36 +113,39 @@ def interval_warning(assessment: dict) -> list[str]:
     return [f"Intervals are bootstrapped over {count} speakers only, and too narrow below {FEW_SPEAKERS}."]
 
 
+def adversary_warning(runs: HeadRuns) -> list[str]:
+    """What to say of runs whose epoch was chosen before the adversary had its full strength."""
+    training = runs.config["training"]
+    weak = int((runs.runs["alpha"] < training["max_alpha"]).sum())
+    if not training["adversarial_weight"] or not weak:
+        return []
+    return [
+        f"In {weak} of {len(runs.runs)} runs the best epoch came before the adversary was at full strength (alpha "
+        f"{training['max_alpha']:g}): they show little of what it does."
+    ]
+
+
 def learning_curve(histories: pd.DataFrame) -> pd.DataFrame:
-    """The mean over folds and seeds, per epoch; ``runs`` says how many were still training."""
+    """The mean over folds and seeds, per epoch, as long as half of the runs were still training; long form.
+
+    Returns:
+        ``epoch, panel, series, value, runs``; panels are ``loss``, ``validation`` (UA, WA, F1), ``learning rate`` and
+        ``alpha``.
+    """
     grouped = histories.drop(columns=["fold", "seed"]).groupby("epoch")
-    curve = grouped.mean().assign(runs=grouped.size()).reset_index()
-    return curve if "validation_ua" in curve else curve.assign(validation_ua=float("nan"))
-
-
-def confusion_table(assessment: dict) -> pd.DataFrame:
-    """Long form for `dvc plots`: ``actual, predicted``, one row per utterance (on average over seeds)."""
-    classes, counts = assessment["classes"], np.array(assessment["confusion"])
-    rows = [
-        (actual, predicted)
-        for actual, line in zip(classes, counts, strict=True)
-        for predicted, count in zip(classes, line, strict=True)
-        for _ in range(round(count))
+    runs = grouped.size()
+    curve = grouped.mean()[runs >= runs.max() / 2].assign(runs=runs)
+    tables = [
+        curve[["runs"]].assign(panel=panel, series=series, value=curve[column])
+        for column, (panel, series) in _CURVES.items()
+        if column in curve
     ]
-    return pd.DataFrame(rows, columns=["actual", "predicted"])
+    return pd.concat(tables).reset_index()[["epoch", "panel", "series", "value", "runs"]]
 
 
-def _confusions(predictions: pd.DataFrame, keys: list[str], classes: list[str]) -> np.ndarray:
-    """Counts [groups of the first key, ..., C, C], each key's groups in sorted order."""
-    index = {name: place for place, name in enumerate(classes)}
-    sizes = [predictions[key].nunique() for key in keys]
-    groups = predictions.groupby(keys).ngroups
-    assert groups == np.prod(sizes), f"some {keys} have no predictions"
-    counts = [
-        confusion_matrix(rows["label"].map(index), rows["predicted"].map(index), len(classes))
-        for _, rows in predictions.groupby(keys)
-    ]
-    return np.array(counts).reshape(*sizes, len(classes), len(classes))
+def confusion_table(test: pd.DataFrame) -> pd.DataFrame:
+    """For `dvc plots`: ``actual, predicted, fold, seed``, one row per test utterance and seed."""
+    return test.rename(columns={"label": "actual"})[["actual", "predicted", "fold", "seed"]]
 
 
 def _summary(metric, by_seed, by_fold_and_seed, by_speaker_and_seed, settings: EvaluateSettings) -> dict:
@@ -187,10 +168,26 @@ def _ensemble(test: pd.DataFrame, classes: list[str], settings: EvaluateSettings
     mean = test.groupby(["fold", "id", "speaker", "label"], sort=True)[columns].mean().reset_index()
     mean["predicted"] = np.array(classes)[mean[columns].to_numpy().argmax(axis=1)]
     mean["seed"] = 0
-    by_seed = _confusions(mean, ["seed"], classes)
-    by_speaker = _confusions(mean, ["speaker", "seed"], classes)
+    by_seed = confusions_by(mean, ["seed"], classes)
+    by_speaker = confusions_by(mean, ["speaker", "seed"], classes)
     low, high = speaker_bootstrap(by_speaker, unweighted_accuracy, settings.bootstrap, settings.seed)
     return {**{name: float(metric(by_seed[0])) for name, metric in METRICS.items()}, "ua_low": low, "ua_high": high}
+
+
+def _layer_weights(runs: list[dict[str, float]]) -> list[dict] | None:
+    """Per layer the weight's mean over folds and seeds, least and most."""
+    if not runs:
+        return None
+    table = pd.DataFrame(runs)
+    return [
+        {
+            "layer": int(layer),
+            "weight": float(table[layer].mean()),
+            "least": float(table[layer].min()),
+            "most": float(table[layer].max()),
+        }
+        for layer in table
+    ]
 
 
 def _over_seeds(metric, by_seed: np.ndarray) -> list[float]:
@@ -198,4 +195,4 @@ def _over_seeds(metric, by_seed: np.ndarray) -> list[float]:
 
 
 def _spread(values: pd.Series) -> dict[str, float]:
-    return {"median": float(values.median()), "least": int(values.min()), "most": int(values.max())}
+    return {"median": float(values.median()), "least": float(values.min()), "most": float(values.max())}

@@ -1,5 +1,6 @@
 """Pictures for the report: SVG that reads on light and on dark paper."""
 
+import html
 import io
 import re
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from matplotlib.figure import Figure
 
 _INK = "#7d8590"  # legible on white and on near-black
 _COLOURS = ("#2f81f7", "#d4622a", "#2f9e63", "#a259d9", "#c9a227", "#d6409f", "#1f9fb4", "#8b6f4e")
+_MARKERS = "os^Dv<>p*Xhd"
+_WIDTH = 7.2  # inches, of a figure across the page
 
 
 def colour(place: int) -> str:
@@ -20,42 +23,180 @@ def colour(place: int) -> str:
 
 def intervals(heads: Sequence[str], summaries: Sequence[dict], chance: float) -> str:
     """Each head's UA with its interval, one below the other, and chance as a line: SVG."""
-    figure, axes = _new_figure(7.2, 0.7 + 0.42 * len(heads))
+    figure, axes = _new_figure(_WIDTH, 0.7 + 0.42 * len(heads))
     for place, ua in enumerate(summaries):
-        axes.plot([100 * ua["low"], 100 * ua["high"]], [place, place], color=colour(place), linewidth=3, alpha=0.45)
-        axes.plot(100 * ua["mean"], place, "o", color=colour(place), markersize=8)
-        at = (100 * ua["mean"], place)
-        axes.annotate(f"{at[0]:.1f}", at, (0, 9), textcoords="offset points", ha="center", color=_INK)
-    axes.axvline(100 * chance, color=_INK, linestyle=":", linewidth=1.2)
-    axes.annotate("chance", (100 * chance, -0.55), (4, 0), textcoords="offset points", color=_INK, va="top")
-    axes.set_yticks(range(len(heads)), heads)
-    axes.set_ylim(len(heads) - 0.5, -0.75)
+        _interval(axes, place, ua["mean"], ua["low"], ua["high"], colour(place))
+    _line_across(axes, 100 * chance, "chance")
+    _rows(axes, heads)
     axes.set_xlabel("UA in %, pooled over folds, with 95 % interval over speakers")
-    return _svg(figure, "UA of each head with its interval")
+    return _svg(figure, "UA of each head with its interval; the table below has the numbers")
+
+
+def differences(comparisons: Sequence[dict], places: Sequence[int], reference: str) -> str:
+    """Each head's UA minus the reference's, with its interval: SVG."""
+    figure, axes = _new_figure(_WIDTH, 0.7 + 0.42 * len(comparisons))
+    for row, (comparison, place) in enumerate(zip(comparisons, places, strict=True)):
+        _interval(axes, row, comparison["ua"], comparison["ua_low"], comparison["ua_high"], colour(place), "+.1f")
+    _line_across(axes, 0, reference)
+    _rows(axes, [each["head"] for each in comparisons])
+    axes.set_xlabel(f"UA minus that of {reference}, percentage points, with 95 % interval over speakers")
+    return _svg(figure, f"Difference of each head to {reference}; the table below has the numbers")
+
+
+def leakage(evaluations: Sequence[dict], places: Sequence[int]) -> str:
+    """How well speakers can be told apart by each head's embedding, and by raw features: SVG."""
+    figure, axes = _new_figure(_WIDTH, 0.9 + 0.42 * len(evaluations))
+    for row, (each, place) in enumerate(zip(evaluations, places, strict=True)):
+        values = [fold["embedding"] for fold in each["leakage"]["per_fold"]]
+        _interval(axes, row, each["leakage"]["mean"]["embedding"], min(values), max(values), colour(place))
+        raw = 100 * each["leakage"]["mean"]["raw"]
+        axes.plot(raw, row, "D", markerfacecolor="none", color=_INK, label=None if row else "raw features, pooled")
+    mean = evaluations[0]["leakage"]["mean"]
+    _line_across(axes, 100 * mean["chance"], "chance", above=1.35)
+    _line_across(axes, 100 * mean["gender"], "gender alone", above=1.35)
+    _rows(axes, [each["head"] for each in evaluations], above=1.5)
+    axes.set_xlabel("balanced accuracy over speakers in %; bar: range over folds")
+    _legend(axes, loc="lower center", bbox_to_anchor=(0.5, 1))
+    return _svg(figure, "Speaker leakage of each head; the table below has the numbers")
 
 
 def learning_curves(head: str, curve: pd.DataFrame, place: int) -> str:
-    """Loss and UA by epoch, mean over folds and seeds, as long as half of the runs were still training: SVG."""
-    curve = curve[curve["runs"] >= curve["runs"].max() / 2]
-    figure = Figure(figsize=(7.2, 2.6), layout="constrained")
-    loss, accuracy = figure.subplots(1, 2)
-    _style(figure, loss)
-    _style(figure, accuracy)
-    loss.plot(curve["epoch"], curve["train_loss"], color=_INK, linestyle="--", label="training")
-    loss.set_ylabel("loss")
-    if curve["validation_ua"].notna().any():
-        loss.plot(curve["epoch"], curve["validation_loss"], color=colour(place), label="validation")
-        accuracy.plot(curve["epoch"], 100 * curve["validation_ua"], color=colour(place), label="UA")
-        accuracy.plot(curve["epoch"], 100 * curve["validation_wa"], color=colour(place), linestyle=":", label="WA")
-        accuracy.set_ylabel("validation, %")
-        _legend(accuracy)
-    else:
-        accuracy.annotate("no validation", (0.5, 0.5), xycoords="axes fraction", ha="center", color=_INK)
-    _legend(loss)
-    for axes in (loss, accuracy):
+    """Losses, validation scores, learning rate and alpha by epoch, mean over folds and seeds: SVG."""
+    figure = Figure(figsize=(_WIDTH, 4.4), layout="constrained")
+    panels = dict(zip(("loss", "validation", "learning rate", "alpha"), figure.subplots(2, 2).flat, strict=True))
+    lines = {"training": "--", "validation": "-", "speakers": ":", "UA": "-", "WA": ":", "F1": "--"}
+    for name, axes in panels.items():
+        _style(figure, axes)
+        rows = curve[curve["panel"] == name]
+        for series, values in rows.groupby("series", sort=False):
+            scale = 100 if name == "validation" else 1
+            shade = _INK if series in ("training", "speakers") else colour(place)
+            label = series if rows["series"].nunique() > 1 else None
+            axes.plot(values["epoch"], scale * values["value"], lines.get(series, "-"), color=shade, label=label)
+        if rows["series"].nunique() > 1:
+            _legend(axes)
+        if rows.empty:
+            missing = {"validation": "no validation", "alpha": "no adversary"}.get(name, "")
+            axes.annotate(missing, (0.5, 0.5), xycoords="axes fraction", ha="center", color=_INK)
+            axes.set_yticks([])
+        axes.set_ylabel("validation, %" if name == "validation" else name)
         axes.set_xlabel("epoch")
+        axes.set_xlim(curve["epoch"].min() - 0.5, curve["epoch"].max() + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True)
-    return _svg(figure, f"Learning curves of {head}")
+    return _svg(figure, f"Learning curves of {head}: loss, validation scores, learning rate, alpha")
+
+
+def reliability(evaluations: Sequence[dict]) -> str:
+    """Accuracy by confidence, a small diagram per head: SVG."""
+    columns = min(4, len(evaluations))
+    rows = -(-len(evaluations) // columns)
+    figure = Figure(figsize=(_WIDTH, 2.1 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
+    for place, axes in enumerate(grid):
+        _style(figure, axes)
+        if place >= len(evaluations):
+            axes.set_axis_off()
+            continue
+        bins = evaluations[place]["calibration"]["bins"]
+        axes.plot([0, 100], [0, 100], ":", color=_INK)
+        confidence = [100 * bin["confidence"] for bin in bins]
+        accuracy = [100 * bin["accuracy"] for bin in bins]
+        axes.plot(confidence, accuracy, color=colour(place), linewidth=1.2)
+        axes.scatter(confidence, accuracy, [8 + 150 * bin["share"] for bin in bins], color=colour(place), alpha=0.8)
+        axes.set_title(evaluations[place]["head"], fontsize=9, color=_INK)
+    figure.supxlabel("confidence, %", color=_INK, fontsize=10)
+    figure.supylabel("accuracy, %", color=_INK, fontsize=10)
+    return _svg(figure, "Reliability: accuracy by confidence of each head; the table below has the calibration errors")
+
+
+def embedding(head: str, points: pd.DataFrame, classes: Sequence[str]) -> str:
+    """t-SNE of one run, coloured by emotion and by speaker; test speakers filled, validation speakers hollow: SVG."""
+    figure = Figure(figsize=(_WIDTH, 3.9), layout="constrained")
+    speakers = sorted(points["speaker"].unique())
+    for axes, by, names in zip(figure.subplots(1, 2), ("emotion", "speaker"), (classes, speakers), strict=True):
+        _style(figure, axes)
+        axes.grid(False)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.spines[:].set_visible(False)
+        for place, name in enumerate(names):
+            rows = points[points[by] == name]
+            marker = _MARKERS[place % len(_MARKERS)]
+            for role, face in (("test", colour(place)), ("validation", "none")):
+                some = rows[rows["role"] == role]
+                how = {"facecolors": face, "edgecolors": colour(place), "linewidths": 0.8, "rasterized": True}
+                axes.scatter(some["x"], some["y"], 16, marker=marker, **how)
+            axes.scatter([], [], 24, color=colour(place), marker=marker, label=name)
+        axes.set_title(f"by {by}", fontsize=10, color=_INK)
+        columns = min(4, len(names))
+        _legend(axes, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=columns, handletextpad=0.1, columnspacing=0.8)
+    return _svg(figure, f"Embedding of {head} in two dimensions, by emotion and by speaker")
+
+
+def attention(head: str, table: pd.DataFrame, waveforms: dict | None, place: int) -> str:
+    """Attention over time in some utterances, under the waveform where there is one: SVG."""
+    examples = list(table.groupby("place"))
+    figure = Figure(figsize=(_WIDTH, 1.75 * len(examples)), layout="constrained")
+    longest = table["second"].max()
+    for axes, (_, rows) in zip(figure.subplots(len(examples), 1, squeeze=False).flat, examples, strict=True):
+        _style(figure, axes)
+        first = rows.iloc[0]
+        if waveforms:
+            wave = waveforms[first["id"]]
+            top = axes.twinx()
+            _style(figure, top)
+            top.fill_between(wave["second"], wave["low"], wave["high"], color=_INK, alpha=0.45, linewidth=0)
+            largest = max(map(abs, wave["low"] + wave["high"])) or 1
+            top.set_ylim(-5 * largest, 1.2 * largest)  # the upper part of the picture
+            top.set_axis_off()
+        axes.fill_between(rows["second"], rows["attention"], color=colour(place), alpha=0.35, linewidth=0)
+        axes.plot(rows["second"], rows["attention"], color=colour(place), linewidth=1.2)
+        axes.axhline(1, color=_INK, linestyle=":", linewidth=1)
+        axes.set_ylim(0, rows["attention"].max() * (1.9 if waveforms else 1.1))
+        axes.set_xlim(0, longest)
+        right = first["label"] == first["predicted"]
+        verdict = f"rightly heard as {first['label']}" if right else f"{first['label']}, heard as {first['predicted']}"
+        axes.set_title(
+            f"{first['id']}: {verdict} ({100 * first['confidence']:.0f} % sure)", fontsize=9, color=_INK, loc="left"
+        )
+        axes.set_ylabel("attention", fontsize=9)
+    axes.set_xlabel("second")
+    return _svg(figure, f"Attention of {head} over time in {len(examples)} utterances")
+
+
+def layer_weights(head: str, weights: Sequence[dict], place: int) -> str:
+    """The weight of each layer, with its range over folds and seeds, and an even mixture as a line: SVG."""
+    figure, axes = _new_figure(_WIDTH, 2.2)
+    layers = [row["layer"] for row in weights]
+    values = [row["weight"] for row in weights]
+    below = [row["weight"] - row["least"] for row in weights]
+    above = [row["most"] - row["weight"] for row in weights]
+    axes.bar(layers, values, color=colour(place), alpha=0.8)
+    axes.errorbar(layers, values, [below, above], fmt="none", ecolor=_INK, elinewidth=1)
+    axes.axhline(1 / len(weights), color=_INK, linestyle=":", linewidth=1.2)
+    axes.set_xticks(layers)
+    axes.set_xlabel("layer")
+    axes.set_ylabel("weight")
+    named = "; ".join(f"layer {layer} {value:.3f}" for layer, value in zip(layers, values, strict=True))
+    return _svg(figure, f"Layer weights of {head}: {named}")
+
+
+def _interval(axes: Axes, row: int, value: float, low: float, high: float, shade: str, number: str = ".1f") -> None:
+    """A point with its interval and its number, all of them shares that are shown in %."""
+    axes.plot([100 * low, 100 * high], [row, row], color=shade, linewidth=3, alpha=0.45)
+    axes.plot(100 * value, row, "o", color=shade, markersize=8)
+    text = format(100 * value, number)
+    axes.annotate(text, (100 * value, row), (0, 9), textcoords="offset points", ha="center", color=_INK)
+
+
+def _line_across(axes: Axes, value: float, name: str, above: float = 0.55) -> None:
+    axes.axvline(value, color=_INK, linestyle=":", linewidth=1.2)
+    axes.annotate(name, (value, -above), (4, 0), textcoords="offset points", color=_INK, va="top")
+
+
+def _rows(axes: Axes, names: Sequence[str], above: float = 0.75) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -above)
 
 
 def _new_figure(width: float, height: float) -> tuple[Figure, Axes]:
@@ -76,17 +217,18 @@ def _style(figure: Figure, axes: Axes) -> None:
     axes.grid(color=_INK, alpha=0.15)
 
 
-def _legend(axes: Axes) -> None:
-    axes.legend(frameon=False, labelcolor=_INK, fontsize=9)
+def _legend(axes: Axes, **how) -> None:
+    axes.legend(frameon=False, labelcolor=_INK, fontsize=9, **how)
 
 
 def _svg(figure: Figure, label: str) -> str:
     """The figure as an SVG element: the same bytes each time, sized by the page, labelled for screen readers."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": label, "svg.fonttype": "none", "font.family": "sans-serif"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, dpi=170)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # nobody refers to them, and other figures have the same
+    return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)

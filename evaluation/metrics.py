@@ -4,13 +4,38 @@ All functions take counts [..., C, C], rows the references, columns the predicti
 that thousands of bootstrap resamples are one call. Classes that do not occur in the references do not count.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
     """Counts [C, C] of class indices [N]; rows are the references."""
     pairs = np.asarray(labels) * num_classes + np.asarray(predicted)
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def confusions_by(predictions: pd.DataFrame, keys: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """Counts [groups of the first key, ..., C, C] of a table of predictions, each key's groups in sorted order.
+
+    Args:
+        predictions: ``label``, ``predicted`` (class names) and the keys.
+        keys: columns to group by; every combination of their values occurs.
+        classes: in the order of the counts.
+    """
+    index = {name: place for place, name in enumerate(classes)}
+    flat, sizes = np.zeros(len(predictions), int), []
+    for key in keys:
+        codes, present = np.unique(predictions[key].to_numpy(), return_inverse=True)[::-1]
+        flat = flat * len(present) + codes
+        sizes.append(len(present))
+    for column in ("label", "predicted"):
+        flat = flat * len(classes) + predictions[column].map(index).to_numpy()
+    shape = (*sizes, len(classes), len(classes))
+    counts = np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)
+    assert (counts.sum(axis=(-2, -1)) > 0).all(), f"some {keys} have no predictions"
+    return counts
 
 
 def weighted_accuracy(confusion: np.ndarray) -> np.ndarray:

@@ -7,11 +7,19 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from data.errors import UserError
-from evaluation.figures import colour, intervals, learning_curves
+from data.manifest import nearest
+from evaluation import figures, plot_data
+from evaluation.comparison import compare_heads
+from evaluation.groups import GROUPINGS
+from evaluation.settings import EvaluateSettings
+from evaluation.statistics import FEWEST_TO_TEST
+
+_TABLES = ("learning_curve", "embedding", "attention", "predictions")
+_TEXT = dict.fromkeys(("id", "speaker", "label", "predicted", "emotion", "role"), str)
 
 
 def read_evaluations(folder: Path, heads: list[str]) -> list[dict]:
-    """Read the details and the learning curve of exactly these heads.
+    """Read the details and the tables of exactly these heads.
 
     Raises:
         UserError: one of them has not been evaluated here.
@@ -25,43 +33,52 @@ def read_evaluations(folder: Path, heads: list[str]) -> list[dict]:
     evaluations = []
     for head in heads:
         details = json.loads((folder / head / "details.json").read_text())
-        details["curve"] = pd.read_csv(folder / head / "learning_curve.csv")
+        for name in _TABLES:
+            details[name] = pd.read_csv(folder / head / f"{name}.csv", dtype=_TEXT, keep_default_na=False)
         evaluations.append(details)
     return evaluations
 
 
-def write_report(evaluations: list[dict], folder: Path) -> Path:
-    """Write index.html, results.csv, per_class.csv and per_fold.csv.
+def choose_reference(evaluations: list[dict], settings: EvaluateSettings) -> str:
+    """The head that others are compared with.
+
+    Raises:
+        UserError: it is not among them.
+    """
+    heads = [each["head"] for each in evaluations]
+    if settings.reference is not None and settings.reference not in heads:
+        raise UserError(
+            f"params.yaml: evaluate.reference: there is no head {settings.reference!r}"
+            f"{nearest(settings.reference, heads)} (there are {', '.join(heads)})"
+        )
+    return settings.reference or heads[0]
+
+
+def write_report(evaluations: list[dict], settings: EvaluateSettings, folder: Path) -> Path:
+    """Write index.html and the tables of its figures.
 
     Returns:
         The page's path.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    results_table(evaluations).to_csv(folder / "results.csv", index=False, float_format="%.5f", lineterminator="\n")
-    for name in ("per_class", "per_fold"):
-        rows = [{"head": each["head"], **row} for each in evaluations for row in each[name]]
-        pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False, float_format="%.5f", lineterminator="\n")
+    reference = choose_reference(evaluations, settings)
+    comparisons = compare_heads(
+        {each["head"]: each["predictions"] for each in evaluations},
+        {each["head"]: each["classes"] for each in evaluations},
+        reference,
+        settings,
+    )
+    tables = {name: table(evaluations) for name, table in plot_data.TABLES.items()}
+    for name, table in {**tables, "differences": plot_data.differences(comparisons)}.items():
+        if table.empty:  # a row without values: `dvc plots` cannot read a table without rows
+            table = pd.DataFrame([dict.fromkeys(table.columns if len(table.columns) else plot_data.COLUMNS, "")])
+        table.to_csv(folder / f"{name}.csv", index=False, float_format="%.5g", lineterminator="\n")
     page = folder / "index.html"
-    page.write_text(render_report(evaluations), encoding="utf-8")
+    page.write_text(render_report(evaluations, comparisons, reference), encoding="utf-8")
     return page
 
 
-def results_table(evaluations: list[dict]) -> pd.DataFrame:
-    """Long form: ``head, metric, value, low, high, sd_folds, sd_seeds``."""
-    rows = [
-        {
-            "head": each["head"],
-            "metric": name,
-            "value": summary["mean"],
-            **{key: summary[key] for key in ("low", "high", "sd_folds", "sd_seeds")},
-        }
-        for each in evaluations
-        for name, summary in each["metrics"].items()
-    ]
-    return pd.DataFrame(rows)
-
-
-def render_report(evaluations: list[dict]) -> str:
+def render_report(evaluations: list[dict], comparisons: list[dict], reference: str) -> str:
     """The page's HTML; it loads nothing from anywhere."""
     environment = Environment(
         loader=PackageLoader("evaluation", "."),
@@ -71,23 +88,66 @@ def render_report(evaluations: list[dict]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = lambda value: "-" if value is None else f"{100 * value:.1f}"
+    environment.filters["points"] = lambda value: f"{100 * value:+.1f}"
+    environment.filters["p"] = lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}"
     heads = [each["head"] for each in evaluations]
+    place = {head: number for number, head in enumerate(heads)}
     chance = min(each["chance_ua"] for each in evaluations)
     warnings = _shared_warnings(evaluations)
+    compared = [row for row in comparisons if "why" not in row]
+    probed = [each for each in evaluations if each["leakage"]]
     return environment.get_template("report.html.j2").render(
         evaluations=evaluations,
         run=evaluations[0]["run"],
         warnings=warnings,
-        leaking=any(map(_is_grave, warnings)),
+        leaking=any("Speaker leakage" in warning for warning in warnings),
         encoders=_by_feature_set(evaluations),
         chance=chance,
-        intervals=intervals(heads, [each["metrics"]["ua"] for each in evaluations], chance),
-        curves={
-            each["head"]: learning_curves(each["head"], each["curve"], place) for place, each in enumerate(evaluations)
-        },
-        colours={head: colour(place) for place, head in enumerate(heads)},
+        reference=reference,
+        comparisons=comparisons,
+        too_few=any(row["p"] is None for row in compared),
+        fewest=FEWEST_TO_TEST,
+        side_by_side=_side_by_side(evaluations),
+        probed=probed,
+        licensed=any(each["waveforms"] for each in evaluations),
+        colours={head: figures.colour(number) for head, number in place.items()},
         grave=_is_grave,
+        figures={
+            "intervals": figures.intervals(heads, [each["metrics"]["ua"] for each in evaluations], chance),
+            "differences": compared
+            and figures.differences(compared, [place[row["head"]] for row in compared], reference),
+            "leakage": probed and figures.leakage(probed, [place[each["head"]] for each in probed]),
+            "reliability": figures.reliability(evaluations),
+        },
+        pictures={each["head"]: _pictures(each, place[each["head"]]) for each in evaluations},
     )
+
+
+def _pictures(each: dict, place: int) -> dict[str, str | None]:
+    """One head's own figures; None for what it does not have."""
+    head = each["head"]
+    points, table, weights = each["embedding"], each["attention"], each["layer_weights"]
+    return {
+        "curves": figures.learning_curves(head, each["learning_curve"], place),
+        "embedding": figures.embedding(head, points, each["classes"]) if len(points) else None,
+        "attention": figures.attention(head, table, each["waveforms"], place) if len(table) else None,
+        "layer_weights": figures.layer_weights(head, weights, place) if weights else None,
+    }
+
+
+def _side_by_side(evaluations: list[dict]) -> dict[str, list[dict]]:
+    """Per grouping that any head has: a row per group, with every head's UA of it."""
+    tables = {}
+    for grouping in GROUPINGS:
+        by_group: dict[str, dict] = {}
+        for each in evaluations:
+            for row in each["groups"]:
+                if row["grouping"] == grouping:
+                    known = by_group.setdefault(row["group"], {**row, "heads": {}})
+                    known["heads"][each["head"]] = row
+        if by_group:
+            tables[grouping] = [by_group[group] for group in sorted(by_group)]
+    return tables
 
 
 def _shared_warnings(evaluations: list[dict]) -> list[str]:
@@ -97,11 +157,16 @@ def _shared_warnings(evaluations: list[dict]) -> list[str]:
     for warning in dict.fromkeys(warning for warnings in everywhere for warning in warnings):
         having = [each["head"] for each in evaluations if warning in each["warnings"]]
         lines.append(warning if len(having) == len(evaluations) else f"{', '.join(having)}: {warning}")
+    if any(each["waveforms"] for each in evaluations):
+        lines.append(
+            "Licensed material: this page holds waveforms of the corpus (evaluate.waveforms: true). Pass it on only to "
+            "people who have the corpus's licence."
+        )
     return sorted(lines, key=_is_grave, reverse=True)
 
 
 def _is_grave(warning: str) -> bool:
-    return "Speaker leakage" in warning
+    return "Speaker leakage" in warning or warning.startswith("Licensed material")
 
 
 def _by_feature_set(evaluations: list[dict]) -> dict[str, dict]:

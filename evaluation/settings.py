@@ -11,9 +11,15 @@ class EvaluateSettings(Settings):
     """``evaluate``.
 
     Attributes:
-        bootstrap: resamples of the speakers for each interval.
-        seed: of the resampling.
+        bootstrap: resamples for each interval.
+        seed: of the resampling, of the probe's cross-validation and of t-SNE.
+        reference: the head that all others are compared with; null takes the first one.
+        examples: ids of test utterances whose attention the report draws; none: it chooses right and wrong ones itself.
+        waveforms: draw the examples' waveforms, from artifacts/clips. The report then holds licensed material.
     """
 
     bootstrap: Annotated[int, Field(ge=100)] = 2000
-    seed: int = 1
+    seed: Annotated[int, Field(ge=0)] = 1
+    reference: str | None = None
+    examples: list[str] = []
+    waveforms: bool = False

@@ -156,6 +156,16 @@ class FeatureSet:
             return rows
         return rows * self.scales(layer)[place.shard][place.start : place.stop, None]
 
+    def mean_frame(self, identifier: str, layers: int | list[int]) -> np.ndarray:
+        """One utterance's mean over its frames, and over the layers if there are several: float32 [D]."""
+        several = [layers] if isinstance(layers, int) else layers
+        return np.mean([self.frames(identifier, layer).mean(axis=0, dtype=np.float32) for layer in several], axis=0)
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second."""
+        return float(self.shards[0].attributes["frame_rate"])
+
     @property
     def is_quantised(self) -> bool:
         """Whether frames are stored as int8, with a scale each."""

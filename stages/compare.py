@@ -3,7 +3,8 @@
 import shutil
 
 from evaluation.report import read_evaluations, write_report
-from stages.params import read_yaml
+from evaluation.settings import EvaluateSettings
+from stages.params import read_section, read_yaml
 from stages.running import ARTIFACTS, run_stage
 
 
@@ -13,7 +14,7 @@ def main() -> None:
         if folder.name not in heads:  # a removed head's, which DVC's cache keeps; here it would count as a change
             shutil.rmtree(folder)
     evaluations = read_evaluations(ARTIFACTS / "evaluation", heads)
-    page = write_report(evaluations, ARTIFACTS / "report")
+    page = write_report(evaluations, read_section("evaluate", EvaluateSettings), ARTIFACTS / "report")
     for warning in dict.fromkeys(warning for each in evaluations for warning in each["warnings"]):
         print(f"warning: {warning}")
     print(f"report: {page}")

@@ -4,17 +4,23 @@ import json
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 from data.manifest import read_manifest
 from evaluation.assessment import (
+    adversary_warning,
     assess,
     confusion_table,
     epoch_warning,
     headline,
     interval_warning,
     learning_curve,
-    read_runs,
 )
+from evaluation.attention import attention_over_time, choose_examples, read_waveforms
 from evaluation.description import describe_run
+from evaluation.embedding import two_dimensions
+from evaluation.leakage import probe_runs
+from evaluation.runs import read_runs
 from features.store import FeatureSet
 from stages.inputs import read_usable_splits
 from stages.running import ARTIFACTS, run_stage
@@ -24,35 +30,73 @@ from stages.schema import read_params
 def main(name: str) -> None:
     params = read_params()
     runs = read_runs(ARTIFACTS / "heads" / name)
-    seeds = sorted(int(seed) for seed in runs.runs["seed"].unique())
-    assessment = assess(runs, params.evaluate)
+    manifest = read_manifest(ARTIFACTS / "manifest.csv")
     features = FeatureSet(ARTIFACTS / "features" / runs.config["features"]["set"], verify=False)
-    run = describe_run(
-        params.corpus,
-        params.task,
-        params.split,
-        read_manifest(ARTIFACTS / "manifest.csv"),
-        read_usable_splits(features),
-        features,
-        runs.config,
-    )
-    warnings = [*run.pop("warnings"), *epoch_warning(runs), *interval_warning(assessment)]
-    details = {"head": name, "run": {**run, "seeds": seeds}, **assessment, "warnings": warnings}
+    assessment = assess(runs, manifest, params.evaluate)
+    leakage = probe_runs(runs, features, manifest, params.evaluate.seed)
+
+    first = runs.run(fold=0, seed=int(runs.runs["seed"].min()))
+    embedding = two_dimensions(first, runs.embeddings(*first.loc[0, ["fold", "seed"]]), params.evaluate.seed)
+    examples, attention = _examples(runs, features, params.evaluate.examples)
+    waveforms = None
+    if params.evaluate.waveforms and len(examples):
+        clips = ARTIFACTS / "clips" / params.features[features.folder.name].clips
+        waveforms = read_waveforms(clips, list(examples["id"]))
+
+    usable = read_usable_splits(features)
+    run = describe_run(params.corpus, params.task, params.split, manifest, usable, features, runs.config)
+    run["seeds"] = sorted(int(seed) for seed in runs.runs["seed"].unique())
+    warnings = [
+        *run.pop("warnings"),
+        *epoch_warning(runs),
+        *adversary_warning(runs),
+        *interval_warning(assessment),
+    ]
+    details = {
+        "head": name,
+        "run": run,
+        **assessment,
+        "leakage": leakage,
+        "waveforms": waveforms,
+        "warnings": warnings,
+    }
     folder = ARTIFACTS / "evaluation" / name
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(headline(assessment), folder / "metrics.json")
     _write_json(details, folder / "details.json")
-    confusion_table(assessment).to_csv(folder / "confusion.csv", index=False, lineterminator="\n")
-    curve = learning_curve(runs.histories)
-    curve.to_csv(folder / "learning_curve.csv", index=False, float_format="%.5g", lineterminator="\n")
+    columns = ["id", "speaker", "fold", "seed", "label", "predicted"]
+    _write_table(runs.test[columns], folder / "predictions.csv")
+    _write_table(confusion_table(runs.test), folder / "confusion.csv")
+    _write_table(learning_curve(runs.histories), folder / "learning_curve.csv")
+    _write_table(embedding, folder / "embedding.csv")
+    _write_table(attention, folder / "attention.csv")
     ua = assessment["metrics"]["ua"]
     print(
         f"evaluate {name}: UA {ua['mean']:.1%} [{ua['low']:.1%}, {ua['high']:.1%}], chance {details['chance_ua']:.1%}"
     )
 
 
+def _examples(runs, features: FeatureSet, asked: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Some test utterances of the first seed, and the attention on them; both empty for heads that do not attend."""
+    seed = int(runs.runs["seed"].min())
+    test = runs.test[runs.test["seed"] == seed]
+    chosen = choose_examples(test, runs.classes, asked)
+    attention = []
+    for _, example in chosen.iterrows():
+        weights = runs.attention(example["fold"], seed)
+        if weights is None:
+            return chosen.iloc[:0], attention_over_time(chosen.iloc[:0], [], features.frame_rate)
+        ids = runs.run(example["fold"], seed)["id"]
+        attention.append(weights[int(ids[ids == example["id"]].index[-1])])
+    return chosen, attention_over_time(chosen, attention, features.frame_rate)
+
+
 def _write_json(content: dict, path: Path) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, index=False, float_format="%.5g", lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -128,11 +128,13 @@ def check_params(values: dict) -> Params:
             raise UserError(f"params.yaml: features.{name}.pad: before needs clips.{features.clips}.seconds")
     for name in params.heads:
         params.head(name)
+    if params.evaluate.reference is not None:
+        _lookup(params.heads, params.evaluate.reference, "evaluate.reference", "head ")
     check_codes(params.task, params.corpus.name)
     return params
 
 
-def _lookup(section: dict, name: str, where: str):
+def _lookup(section: dict, name: str, where: str, kind: str = ""):
     if name not in section:
-        raise UserError(f"params.yaml: {where}: there is no {name!r}{nearest(name, section)}")
+        raise UserError(f"params.yaml: {where}: there is no {kind}{name!r}{nearest(name, section)}")
     return section[name]

@@ -1,5 +1,6 @@
 """artifacts/features/<set>, manifest and splits -> artifacts/heads/<head>/fold-<k>/seed-<s>/."""
 
+import math
 import os
 import sys
 
@@ -13,8 +14,10 @@ from stages.inputs import read_usable_splits
 from stages.pieces import Piece, code_digest, fingerprint, make_pieces
 from stages.running import ARTIFACTS, run_stage
 from stages.schema import read_params
-from training.fold import FoldJob, Utterances, check_job
+from training.fold import FoldJob, Utterances, check_job, trains_on_means
 from training.parallel import choose_workers, train_folds
+
+_SECONDS_PER_STEP_ON_MEANS = 0.001
 
 
 def main(name: str) -> None:
@@ -28,7 +31,10 @@ def main(name: str) -> None:
     device = params.runtime.choose_device().type
     folds = fold_columns(splits)
     asked = None if params.runtime.workers == "auto" else params.runtime.workers
-    workers, threads = choose_workers(len(folds) * len(training.seeds), device, asked)
+    count = len(folds) * len(training.seeds)
+    steps = training.epochs * len(splits) / training.batch_size
+    seconds = count * steps * _SECONDS_PER_STEP_ON_MEANS if trains_on_means(head, training) else math.inf
+    workers, threads = choose_workers(count, device, asked, seconds)
 
     jobs: dict[Piece, FoldJob] = {}
     for fold, column in enumerate(folds):

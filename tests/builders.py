@@ -17,6 +17,7 @@ from features.store import KIND, frames_checksum, layer_rows, stored_form
 
 REPOSITORY = Path(__file__).parent.parent
 ROOMS = ("app", "data", "evaluation", "features", "models", "stages", "training")
+PLOTS = tuple(f".dvc/plots/{name}.json" for name in ("curves", "intervals", "points"))
 TINY_ENCODER = "untrained:0,layers=2"
 
 
@@ -77,7 +78,12 @@ def write_features(
             rows=layer_rows(layers, dimension, storage),
             columns={"seconds": np.array(lengths) / 50},
             late_columns=[Rows("checksum", "u4")],
-            attributes={"recipe": json.dumps(recipe), "fingerprint": f"{speaker:064x}", "provenance": "{}"},
+            attributes={
+                "recipe": json.dumps(recipe),
+                "fingerprint": f"{speaker:064x}",
+                "provenance": "{}",
+                "frame_rate": 50.0,
+            },
         ) as shard:
             for place, rows in enumerate(utterances):
                 shard.write(place, rows)
@@ -117,6 +123,8 @@ def tiny_params(preset: str = "demo", **training) -> dict:
         features.update(checkpoint=TINY_ENCODER, layers=[2])
     params["training"].update({"epochs": 1, "seeds": [1], "batch_size": 8, **training})
     for head in params["heads"].values():
+        head.pop("epochs", None)
+        head.update({"layer": 2} if "layer" in head else {})
         if "hidden_size" in head:
             head.update(hidden_size=4, num_layers=1)
     params["evaluate"]["bootstrap"] = 100
@@ -137,8 +145,8 @@ class Project:
         for room in ROOMS:
             shutil.copytree(REPOSITORY / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copytree(REPOSITORY / "presets", folder / "presets")
-        for name in ("dvc.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore"):
-            (folder / name).parent.mkdir(exist_ok=True)
+        for name in ("dvc.yaml", ".dvcignore", ".gitignore", ".dvc/config", ".dvc/.gitignore", *PLOTS):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(REPOSITORY / name, folder / name)
         project = cls(folder)
         project.write_params(params)

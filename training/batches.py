@@ -73,14 +73,18 @@ class MeanFrames:
 
     def __init__(self, moments: "UtteranceMoments", layers: int | list[int], device: torch.device):
         self._moments, self._single, self._device = moments, isinstance(layers, int), device
+        self._frames: dict[str, Tensor] = {}
 
     def gather(self, identifiers: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Frames [B, 1, D] or [B, L, 1, D], lengths [B] of ones."""
-        means = np.stack([self._moments.of(identifier).mean for identifier in identifiers])  # [B, L, D]
-        frames = torch.from_numpy(means).float().unsqueeze(-2).to(self._device)
-        return frames.squeeze(1) if self._single else frames, torch.ones(len(identifiers), dtype=torch.long).to(
-            self._device
-        )
+        frames = torch.stack([self._frame(identifier) for identifier in identifiers])
+        return frames, torch.ones(len(frames), dtype=torch.long, device=self._device)
+
+    def _frame(self, identifier: str) -> Tensor:
+        if identifier not in self._frames:
+            mean = torch.from_numpy(self._moments.of(identifier).mean).float().unsqueeze(-2)  # [L, 1, D]
+            self._frames[identifier] = (mean[0] if self._single else mean).to(self._device)
+        return self._frames[identifier]
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,11 @@ def check_job(job: FoldJob) -> None:
         )
 
 
+def trains_on_means(head: HeadSettings, training: TrainingSettings) -> bool:
+    """Whether a head needs no more of each utterance than its mean frame; augmentation needs all frames."""
+    return getattr(HEADS[head.model][1], "sees_means_only", False) and not training.augment
+
+
 def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: None) -> None:
     """Train, and write the run's files into its folder.
 
@@ -141,7 +146,7 @@ def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: No
     num_speakers = len(job.train_speakers) if job.training.adversarial_weight else 0
     head = build_head(job.head, features.dimension, len(job.classes), num_layers, num_speakers)
     model = StandardisedHead(head, mean, deviation).to(device)
-    if getattr(HEADS[job.head.model][1], "sees_means_only", False) and not job.training.augment:
+    if trains_on_means(job.head, job.training):
         frames = MeanFrames(open_moments(features, layers), layers, device)
     else:
         frames = open_frames(features, layers, device)
@@ -161,7 +166,7 @@ def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: No
         "utterances": {role: len(utterances.ids) for role, utterances in job.roles.items()},
     }
     try:
-        best_epoch, epochs_run = _Run(model, frames, job, config).fit(on_epochs)
+        best_epoch, epochs_run = TrainingRun(model, frames, job, config).fit(on_epochs)
     except torch.OutOfMemoryError as error:
         raise UserError(f"{job.run_name}: out of GPU memory. Lower its batch_size, and raise accumulate.") from error
 
@@ -173,8 +178,15 @@ def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: No
     _write_predictions(model, frames, job)
 
 
-class _Run:
-    """One training run: what its epochs have in common."""
+class TrainingRun:
+    """One training run: what its epochs have in common.
+
+    Args:
+        model: to train; standardises its input.
+        frames: of the utterances, on the job's device.
+        job: what to train on, and how.
+        config: config.json's content, kept with weights that have to be rescued.
+    """
 
     def __init__(self, model: StandardisedHead, frames: FrameSource, job: FoldJob, config: dict):
         self.model, self.frames, self.job, self.config = model, frames, job, config

@@ -1,5 +1,6 @@
 """Several folds side by side: processes that share the memory map."""
 
+import math
 import multiprocessing
 import os
 import threading
@@ -11,9 +12,17 @@ from data.errors import UserError
 from data.processes import available_cores, end_with_parent
 from training.fold import FoldJob, train_fold
 
+_WORTH_A_PROCESS = 15.0  # seconds of work; one starts in about 5
 
-def choose_workers(jobs: int, device: str, workers: int | None = None) -> tuple[int, int]:
+
+def choose_workers(jobs: int, device: str, workers: int | None = None, seconds: float = math.inf) -> tuple[int, int]:
     """How many processes, and threads in each.
+
+    Args:
+        jobs: how many there are.
+        device: ``cpu`` or ``cuda``.
+        workers: how many are asked for; None chooses.
+        seconds: what all jobs take in one process, if that is known to be little: a process takes a while to start.
 
     One process per core wins on a CPU: a light head's steps are too small to share among threads. On a GPU one process
     keeps one copy of the frames there. The number of threads depends on the number of jobs, not on how many are left
@@ -21,7 +30,7 @@ def choose_workers(jobs: int, device: str, workers: int | None = None) -> tuple[
     """
     cores = available_cores()
     if workers is None:
-        workers = 1 if device == "cuda" else cores
+        workers = 1 if device == "cuda" else math.ceil(min(cores, seconds / _WORTH_A_PROCESS))
     workers = max(1, min(workers, jobs))
     return workers, max(1, cores // workers)
 

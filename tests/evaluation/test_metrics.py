@@ -1,13 +1,16 @@
 """The field's metrics, and intervals over speakers."""
 
+import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
-from evaluation.assessment import HeadRuns, assess, confusion_table, headline
+from evaluation import assessment
+from evaluation.assessment import confusion_table, headline
 from evaluation.metrics import (
     confusion_matrix,
     macro_f1,
@@ -17,6 +20,7 @@ from evaluation.metrics import (
     weighted_accuracy,
     weighted_f1,
 )
+from evaluation.runs import HeadRuns
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import speaker_bootstrap
 
@@ -65,27 +69,31 @@ def runs(correct, seeds=(1, 2), folds=2, each=12) -> HeadRuns:
                         "seed": seed,
                     }
                 )
-    table = pd.DataFrame([{"fold": 0, "seed": 1, "best_epoch": 3, "epochs_run": 5}])
-    return HeadRuns({"classes": CLASSES}, table, pd.DataFrame(rows), pd.DataFrame())
+    run = {"fold": 0, "seed": 1, "best_epoch": 3, "epochs_run": 5, "learning_rate": 1e-3, "alpha": 0.0}
+    return HeadRuns(Path(), {"classes": CLASSES}, pd.DataFrame([run]), pd.DataFrame(rows), pd.DataFrame(), [])
 
 
-SETTINGS = EvaluateSettings(bootstrap=200)
+def assess(of: HeadRuns) -> dict:
+    """Two speakers of each gender; neither sessions nor dialogues."""
+    manifest = of.predictions[["id", "speaker"]].drop_duplicates()
+    manifest = manifest.assign(gender=manifest["speaker"].str[-1], session="", style="", dialog="")
+    return assessment.assess(of, manifest, EvaluateSettings(bootstrap=200))
 
 
 def test_perfect_predictions_are_one_hundred_percent():
-    result = assess(runs(lambda *_: True), SETTINGS)
+    result = assess(runs(lambda *_: True))
     assert all(metric["mean"] == metric["low"] == metric["high"] == 1 for metric in result["metrics"].values())
     assert result["num_speakers"] == 4
     assert result["chance_ua"] == pytest.approx(1 / 3)
 
 
 def test_a_label_map_off_by_one_is_zero_percent():
-    assert assess(runs(lambda *_: False), SETTINGS)["metrics"]["ua"]["mean"] == 0
+    assert assess(runs(lambda *_: False))["metrics"]["ua"]["mean"] == 0
 
 
 def test_pooled_over_folds_mean_over_seeds_and_their_deviations():
     """Fold 0 is right in both seeds; fold 1 only in seed 1."""
-    result = assess(runs(lambda fold, seed, _: fold == 0 or seed == 1), SETTINGS)
+    result = assess(runs(lambda fold, seed, _: fold == 0 or seed == 1))
     wa = result["metrics"]["wa"]
     assert wa["mean"] == pytest.approx((1 + 0.5) / 2)
     assert wa["sd_seeds"] == pytest.approx(np.std([1, 0.5], ddof=1))
@@ -98,26 +106,26 @@ def test_pooled_over_folds_mean_over_seeds_and_their_deviations():
 def test_validation_predictions_are_left_out():
     both = runs(lambda *_: True)
     validation = both.predictions.assign(role="validation", predicted="neutral")
-    mixed = HeadRuns(both.config, both.runs, pd.concat([both.predictions, validation]), both.histories)
-    assert assess(mixed, SETTINGS)["metrics"]["ua"]["mean"] == 1
+    mixed = dataclasses.replace(both, predictions=pd.concat([both.predictions, validation]))
+    assert assess(mixed)["metrics"]["ua"]["mean"] == 1
 
 
 def test_ensemble_votes_by_mean_probability():
-    result = assess(runs(lambda fold, seed, _: seed != 2, seeds=(1, 2, 3)), SETTINGS)
+    result = assess(runs(lambda fold, seed, _: seed != 2, seeds=(1, 2, 3)))
     assert result["metrics"]["wa"]["mean"] == pytest.approx(2 / 3)
     assert result["ensemble"]["wa"] == 1
 
 
 def test_headline_is_at_most_eight_scalars():
-    scalars = headline(assess(runs(lambda fold, *_: fold == 0), SETTINGS))
+    scalars = headline(assess(runs(lambda fold, *_: fold == 0)))
     assert len(scalars) <= 8
     assert all(isinstance(value, float) for value in json.loads(json.dumps(scalars)).values())
 
 
-def test_confusion_table_has_a_row_per_utterance():
-    table = confusion_table(assess(runs(lambda fold, *_: fold == 0), SETTINGS))
-    assert len(table) == 24
-    assert (table["actual"] == table["predicted"]).sum() == 12
+def test_confusion_table_has_a_row_per_utterance_and_seed():
+    table = confusion_table(runs(lambda fold, *_: fold == 0).test)
+    assert len(table) == 48
+    assert (table["actual"] == table["predicted"]).sum() == 24
 
 
 def test_the_bootstrap_draws_speakers_not_utterances():

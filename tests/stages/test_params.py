@@ -23,14 +23,20 @@ def test_the_committed_parameters_are_the_demo_presets():
     assert (REPOSITORY / "params.yaml").read_bytes() == (REPOSITORY / "presets/demo.yaml").read_bytes()
 
 
-def test_the_iemocap_preset_keeps_the_original_settings():
-    params = check_params(read_preset("iemocap"))
+def test_the_original_settings_have_a_preset_of_their_own():
+    params = check_params(read_preset("iemocap-original"))
     features, (gru, training) = params.features["hubert"], params.head("gru")
     assert params.task.classes == {"neutral": ["neu"], "happy": ["hap", "exc"], "angry": ["ang"], "sad": ["sad"]}
     assert (params.split.scheme, params.split.folds) == ("session", None)
     assert (features.checkpoint, features.layers) == ("facebook/hubert-base-ls960", [12])
     assert params.clips["speech3s"].seconds == 3.0
     assert (gru.hidden_size, gru.num_layers, gru.dropout, training.batch_size) == (256, 2, 0.2, 32)
+    assert features.pad == "before"
+    enhanced, training = params.head("enhanced_gru")
+    assert (enhanced.hidden_size, enhanced.num_layers, enhanced.num_heads, enhanced.dropout) == (256, 3, 8, 0.1)
+    assert (training.epochs, training.learning_rate, training.schedule, training.warmup) == (50, 5e-4, "cosine", 0.1)
+    assert (training.adversarial_weight, training.max_alpha, training.classifier_rate) == (0.05, 1.0, 2.0)
+    assert training.alpha_start * training.epochs == 5
 
 
 MISTAKES = [
@@ -58,6 +64,17 @@ MISTAKES = [
     ("split.scheme", "file", r"split.*split\.file and scheme: file go together"),
     ("task.classes", {"neutral": ["neu"]}, r"task\.classes: .*at least two classes"),
     ("task.classes", {"neutral": ["neu"], "sad": ["sda"]}, r"no code 'sda'; did you mean 'sad'\?"),
+    ("heads.enhanced_gru.num_heads", 7, r"heads\.enhanced_gru: .*num_heads: 7 does not divide 2 x hidden_size = 64"),
+    ("heads.enhanced_gru.adversarial_weigth", 1, r"unknown parameter; did you mean 'adversarial_weight'\?"),
+    ("heads.gru.schedule", "cosin", r"heads\.gru\.schedule: 'cosin': input should be 'constant', 'cosine'"),
+    ("training.min_learning_rate", 1.0, r"training: .*min_learning_rate is above learning_rate"),
+    ("evaluate.reference", "grue", r"evaluate\.reference: there is no head 'grue'; did you mean 'gru'\?"),
+    ("features.hubert.storage", "int4", r"features\.hubert\.storage: 'int4': input should be 'float16' or 'int8'"),
+    (
+        "heads.linear",
+        {"model": "weighted_layers", "features": "hubert", "layers": [3, 12, 13]},
+        r"heads\.linear\.layers: 3, 13 is not stored by features\.hubert \(\[12\]\)",
+    ),
     ("runtime.workers", 0, r"runtime\.workers"),
 ]
 

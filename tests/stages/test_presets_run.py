@@ -15,7 +15,7 @@ from tests.builders import REPOSITORY, tiny_params, write_emodb, write_ravdess
 CORPORA = {"emodb": write_emodb, "ravdess": write_ravdess}
 
 
-@pytest.mark.parametrize("preset", ["demo", "emodb", "iemocap", "ravdess"])
+@pytest.mark.parametrize("preset", ["demo", "emodb", "iemocap", "iemocap-original", "iemocap-superb", "ravdess"])
 def test_preset_runs_on_a_miniature(preset, tmp_path, monkeypatch, demo_corpus):
     params = tiny_params(preset)
     root = tmp_path / params["corpus"]["root"]

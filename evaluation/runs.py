@@ -1,0 +1,99 @@
+"""Everything the train stage wrote for one head."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import load_file
+
+from data.errors import UserError
+
+_TEXT = {"id": str, "speaker": str, "label": str, "predicted": str}
+
+
+@dataclass(frozen=True)
+class HeadRuns:
+    """Everything the train stage wrote for one head.
+
+    Attributes:
+        folder: ``artifacts/heads/<head>``.
+        config: of the first run; what all runs share.
+        runs: per fold and seed: best epoch, epochs run, and the learning rate and alpha (0 without adversary) of the
+            best epoch.
+        predictions: all predictions.csv, with columns ``fold`` and ``seed``.
+        histories: all history.csv, with columns ``fold`` and ``seed``.
+        layer_weights: per run, layer -> weight; empty for heads of one layer.
+    """
+
+    folder: Path
+    config: dict
+    runs: pd.DataFrame
+    predictions: pd.DataFrame
+    histories: pd.DataFrame
+    layer_weights: list[dict[str, float]]
+
+    @property
+    def classes(self) -> list[str]:
+        """In the order of the logits."""
+        return self.config["classes"]
+
+    @property
+    def test(self) -> pd.DataFrame:
+        """The test predictions of all runs."""
+        return self.predictions[self.predictions["role"] == "test"]
+
+    def run(self, fold: int, seed: int) -> pd.DataFrame:
+        """One run's predictions, validation then test, in the order of its embeddings."""
+        rows = self.predictions
+        return rows[(rows["fold"] == fold) & (rows["seed"] == seed)].reset_index(drop=True)
+
+    def embeddings(self, fold: int, seed: int) -> np.ndarray:
+        """One run's embeddings [N, E], in the order of its predictions."""
+        return load_file(self._run_folder(fold, seed) / "embeddings.safetensors")["embedding"]
+
+    def attention(self, fold: int, seed: int) -> list[np.ndarray] | None:
+        """How much each frame is attended to [T], in the order of the run's predictions; None without attention."""
+        path = self._run_folder(fold, seed) / "attention.safetensors"
+        if not path.exists():
+            return None
+        content = load_file(path)
+        return np.split(content["attention"].astype(np.float32), np.cumsum(content["lengths"])[:-1])
+
+    def _run_folder(self, fold: int, seed: int) -> Path:
+        return self.folder / f"fold-{fold}" / f"seed-{seed}"
+
+
+def read_runs(folder: Path) -> HeadRuns:
+    """Read ``artifacts/heads/<head>``.
+
+    Raises:
+        UserError: there are no runs.
+    """
+    configs, runs, predictions, histories = [], [], [], []
+    for path in sorted(folder.glob("fold-*/seed-*/config.json")):
+        config = json.loads(path.read_text())
+        place = {"fold": config["fold"], "seed": config["seed"]}
+        history = pd.read_csv(path.with_name("history.csv"))
+        best = history.set_index("epoch").loc[config["best_epoch"]]
+        configs.append(config)
+        runs.append(
+            place
+            | {key: config[key] for key in ("best_epoch", "epochs_run")}
+            | {"learning_rate": best["learning_rate"], "alpha": best.get("alpha", 0.0)}
+        )
+        predictions.append(
+            pd.read_csv(path.with_name("predictions.csv"), dtype=_TEXT, keep_default_na=False).assign(**place)
+        )
+        histories.append(history.assign(**place))
+    if not configs:
+        raise UserError(f"{folder}: no trained heads here. Run `dvc repro`, or `dvc pull train`.")
+    return HeadRuns(
+        folder,
+        configs[0],
+        pd.DataFrame(runs).sort_values(["fold", "seed"], ignore_index=True),
+        pd.concat(predictions, ignore_index=True),
+        pd.concat(histories, ignore_index=True),
+        [config["layer_weights"] for config in configs if "layer_weights" in config],
+    )

@@ -1,0 +1,262 @@
+"""Tests, intervals and probes say what is there, and nothing where nothing is."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.errors import UserError
+from evaluation.attention import attention_over_time, choose_examples, envelope
+from evaluation.calibration import reliability
+from evaluation.comparison import compare_heads
+from evaluation.embedding import two_dimensions
+from evaluation.groups import assess_groups, spread_over_speakers
+from evaluation.leakage import probe_fold
+from evaluation.metrics import confusions_by, unweighted_accuracy
+from evaluation.settings import EvaluateSettings
+from evaluation.statistics import difference_bootstrap, holm, sign_flip_test
+
+CLASSES = ["calm", "angry", "sad"]
+SETTINGS = EvaluateSettings(bootstrap=200)
+
+
+def predictions(skill, speakers=10, each=20, seeds=(1, 2), seed=0) -> pd.DataFrame:
+    """Test predictions; ``skill(speaker)`` is how often a speaker's emotion is heard. Not all speak all classes."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for speaker, number, run in itertools.product(range(speakers), range(each), seeds):
+        label = number % 3 if speaker else number % 2
+        predicted = label if random.random() < skill(speaker) else (label + 1) % 3
+        rows.append((f"{speaker}-{number}", f"s{speaker}", 0, run, CLASSES[label], CLASSES[predicted]))
+    return pd.DataFrame(rows, columns=["id", "speaker", "fold", "seed", "label", "predicted"])
+
+
+def compare(one: pd.DataFrame, other: pd.DataFrame, **others) -> list[dict]:
+    tables = {"reference": other, "head": one, **others}
+    return compare_heads(tables, dict.fromkeys(tables, CLASSES), "reference", SETTINGS)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8])
+def test_sign_flips_are_counted_exactly(count):
+    differences = np.random.default_rng(count).normal(0.3, 1, count).round(1)  # ties occur
+    sums = [abs(np.dot(signs, differences)) for signs in itertools.product([1, -1], repeat=count)]
+    expected = np.mean(np.array(sums) >= abs(differences.sum()) - 1e-12)
+    assert sign_flip_test(differences) == pytest.approx(expected)
+
+
+def test_sign_flips_of_many_speakers():
+    assert sign_flip_test(np.ones(24)) == 2 / 2**24
+    assert sign_flip_test(np.zeros(24)) == 1
+    assert sign_flip_test(np.ones(60)) < 0.001
+    assert sign_flip_test(np.tile([1.0, -1.0], 30)) == 1
+
+
+def test_sign_flips_find_a_difference_by_chance_as_often_as_they_say():
+    random = np.random.default_rng(3)
+    found = [sign_flip_test(random.normal(0, 1, 10)) <= 0.05 for _ in range(600)]
+    assert np.mean(found) == pytest.approx(0.05, abs=0.025)
+
+
+def test_holm_is_holms_own_example():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == pytest.approx([1, 1])
+    assert holm([]) == []
+
+
+def test_a_better_head_is_found_better_and_an_equal_one_is_not():
+    strong, weak = predictions(lambda _: 0.9), predictions(lambda _: 0.5, seed=1)
+    better, equal = compare(strong, weak, same=predictions(lambda _: 0.5, seed=2))
+    assert better["significant"]
+    assert better["p"] == pytest.approx(2 / 2**10)
+    assert better["p_holm"] == pytest.approx(4 / 2**10)
+    assert better["ua_low"] > 0.2
+    assert better["only_head"] > better["only_reference"]
+    assert not equal["significant"]
+    assert equal["ua_low"] < 0 < equal["ua_high"]
+
+
+def test_what_is_tested_is_the_difference_of_the_pooled_ua():
+    """Its parts per speaker sum to the headline, also where speakers lack classes."""
+    one, other = predictions(lambda s: 0.4 + 0.05 * s), predictions(lambda _: 0.6, seed=1)
+    (row,) = compare(one, other)
+    pooled = [unweighted_accuracy(confusions_by(table, ["seed"], CLASSES)).mean() for table in (one, other)]
+    assert row["ua"] == pytest.approx(pooled[0] - pooled[1])
+
+
+def test_one_speaker_who_differs_is_no_evidence():
+    """Hundreds of utterances, but all of one person: McNemar is impressed, the test over speakers is not."""
+    same = predictions(lambda _: 0.5, each=60)
+    better = same.copy()
+    better.loc[better["speaker"] == "s3", "predicted"] = better["label"]
+    (row,) = compare(better, same)
+    assert row["p_mcnemar"] < 0.001
+    assert row["p"] == 1
+    assert not row["significant"]
+
+
+def test_below_eight_speakers_nothing_is_tested():
+    (row,) = compare(predictions(lambda _: 0.95, speakers=7), predictions(lambda _: 0.3, speakers=7, seed=1))
+    assert row["p"] is None
+    assert row["p_holm"] is None
+    assert not row["significant"]
+    assert row["ua"] > 0.3
+
+
+def test_only_seeds_in_common_are_compared_and_other_utterances_are_not():
+    one, other = predictions(lambda _: 0.9, seeds=(1, 2, 3)), predictions(lambda _: 0.5, seeds=(2, 3, 4))
+    (row,) = compare(one, other)
+    assert row["seeds"] == [2, 3]
+    assert compare(one, other[other["seed"] == 4])[0]["why"] == "no seed in common"
+    assert compare(one[one["speaker"] != "s3"], other)[0]["why"] == "other test utterances"
+    tables = {"reference": other, "head": one}
+    classes = {"reference": CLASSES, "head": CLASSES[::-1]}
+    assert compare_heads(tables, classes, "reference", SETTINGS)[0]["why"] == "other classes"
+
+
+def test_differences_are_bootstrapped_on_the_same_speakers():
+    """Two heads that are equal in every speaker do not differ, however much speakers do."""
+    table = confusions_by(predictions(lambda s: s / 10), ["speaker", "seed"], CLASSES)
+    assert difference_bootstrap(table, table, unweighted_accuracy, 300, seed=1) == (0, 0)
+
+
+def with_people(table: pd.DataFrame, dialogs=False) -> pd.DataFrame:
+    number = table["id"].str.split("-").str[1].astype(int)
+    return table.assign(
+        gender=table["speaker"].str[-1].astype(int).mod(2).map({0: "female", 1: "male"}),
+        session="",
+        style=np.where(number % 2, "improvised", "scripted"),
+        dialog=table["speaker"] + "-" + (number % 10).astype(str) if dialogs else "",
+    )
+
+
+def test_groups_are_speakers_genders_and_styles_with_what_their_intervals_are_over():
+    rows = assess_groups(with_people(predictions(lambda s: 0.2 + 0.07 * s, speakers=20)), CLASSES, SETTINGS)
+    by = {(row["grouping"], row["group"]): row for row in rows}
+    assert {grouping for grouping, _ in by} == {"speaker", "gender", "style"}  # no session is named
+    assert by["gender", "male"]["speakers"] == 10
+    assert by["gender", "male"]["resampled"] == "speakers"
+    assert by["speaker", "s0"]["resampled"] == "utterances"
+    assert by["speaker", "s0"]["classes"] == 2
+    assert by["speaker", "s4"]["utterances"] == 20
+    for row in rows:
+        assert row["ua_low"] <= row["ua"] <= row["ua_high"]
+    spread = spread_over_speakers(rows)
+    values = [row["ua"] for row in rows if row["grouping"] == "speaker"]
+    assert spread["worst_ua"] == min(values)
+    assert spread["range"] == pytest.approx(max(values) - min(values))
+    dialogs = assess_groups(with_people(predictions(lambda _: 0.5), dialogs=True), CLASSES, SETTINGS)
+    assert {row["resampled"] for row in dialogs if row["grouping"] == "speaker"} == {"dialogues"}
+
+
+def test_confusions_by_is_a_groupby():
+    table = predictions(lambda _: 0.5, speakers=4)
+    counts = confusions_by(table, ["speaker", "seed"], CLASSES)
+    rows = table[(table["speaker"] == "s2") & (table["seed"] == 2)]
+    expected = pd.crosstab(rows["label"], rows["predicted"]).reindex(index=CLASSES, columns=CLASSES, fill_value=0)
+    assert counts[2, 1].tolist() == expected.to_numpy().tolist()
+
+
+def test_a_head_that_is_right_as_often_as_it_says_has_no_calibration_error():
+    random = np.random.default_rng(0)
+    confidence = random.uniform(0.5, 1, 20_000)
+    right = random.random(20_000) < confidence
+    table = pd.DataFrame({"seed": 1, "label": "calm", "predicted": np.where(right, "calm", "sad")})
+    table = table.assign(p_calm=confidence, p_angry=0.0, p_sad=1 - confidence)
+    assert reliability(table, CLASSES)["ece"] < 0.02
+    too_sure = reliability(table.assign(p_calm=1.0), CLASSES)
+    assert too_sure["ece"] == pytest.approx(1 - right.mean())
+    assert too_sure["bins"] == [{"confidence": 1.0, "accuracy": pytest.approx(right.mean()), "share": 1.0}]
+
+
+def voices(between: float, speakers=4, dialogs=6, each=6, size=10, within=0.0):
+    """Embeddings in which speakers lie ``between`` apart, and dialogues ``within``."""
+    random = np.random.default_rng(4)
+    rows, values = [], []
+    for speaker in range(speakers):
+        own = between * random.normal(0, 1, size)
+        for dialog in range(dialogs):
+            place = own + within * random.normal(0, 1, size)
+            for number in range(each):
+                rows.append((f"{speaker}-{dialog}-{number}", f"s{speaker}", "fm"[speaker % 2], f"d{speaker}-{dialog}"))
+                values.append(place + random.normal(0, 1, size))
+    return pd.DataFrame(rows, columns=["id", "speaker", "gender", "dialog"]), np.array(values)
+
+
+def test_the_probe_finds_voices_where_there_are_any_and_none_where_there_are_none():
+    people, plain = voices(0.0)
+    _, apart = voices(2.0)
+    result = probe_fold(people, {1: plain}, apart, seed=1)
+    assert result["embedding"] == pytest.approx(0.25, abs=0.15)
+    assert result["raw"] > 0.9
+    assert result["chance"] == 0.25
+    assert result["gender"] == 0.5  # two of each: knowing the gender, half of the guesses are right
+    assert result["speakers"] == 4
+    assert result["dimension"] == 10
+
+
+def test_the_probe_keeps_dialogues_apart():
+    """Dialogues differ here, speakers do not: a probe that sees a dialogue's other utterances would tell them apart."""
+    people, values = voices(0.0, within=3.0)
+    assert probe_fold(people, {1: values}, values, seed=1)["embedding"] < 0.5
+    assert probe_fold(people.assign(dialog=""), {1: values}, values, seed=1)["embedding"] > 0.6
+
+
+def test_both_of_the_probes_inputs_have_the_same_dimension():
+    people, values = voices(1.0, size=40)
+    assert probe_fold(people, {1: values[:, :6]}, values, seed=1)["dimension"] == 6
+
+
+def test_what_cannot_be_probed_is_not():
+    people, values = voices(1.0, speakers=1)
+    assert probe_fold(people, {1: values}, values, seed=1) is None
+    people, values = voices(1.0, dialogs=1)
+    assert probe_fold(people, {1: values}, values, seed=1) is None
+
+
+def test_t_sne_keeps_clusters_and_survives_few_points():
+    people, values = voices(8.0)
+    utterances = people.assign(label="calm", role="test")
+    table = two_dimensions(utterances, values, seed=1)
+    centres = table.groupby("speaker")[["x", "y"]].mean()
+    distance = np.linalg.norm(table[["x", "y"]].to_numpy()[:, None] - centres.to_numpy(), axis=-1)
+    assert (centres.index[distance.argmin(axis=1)] == table["speaker"]).mean() > 0.95
+    assert len(two_dimensions(utterances.head(6), values[:6], seed=1)) == 6
+    assert two_dimensions(utterances.head(3), values[:3], seed=1).empty
+
+
+def some_predictions() -> pd.DataFrame:
+    rows = [
+        ("a", "calm", "calm", 0.9),
+        ("b", "calm", "calm", 0.95),
+        ("c", "sad", "sad", 0.6),
+        ("d", "sad", "calm", 0.8),
+        ("e", "angry", "sad", 0.5),
+        ("f", "sad", "angry", 0.7),
+    ]
+    table = pd.DataFrame(rows, columns=["id", "label", "predicted", "p_calm"])
+    return table.assign(p_angry=0.1, p_sad=0.1, speaker="s")
+
+
+def test_examples_are_right_and_wrong_ones_of_different_classes_or_those_asked_for():
+    assert list(choose_examples(some_predictions(), CLASSES, [])["id"]) == ["b", "c", "d", "e"]
+    assert list(choose_examples(some_predictions(), CLASSES, ["f"])["id"]) == ["f"]
+    with pytest.raises(UserError, match=r"evaluate\.examples: no test utterance 'ff'; did you mean 'f'"):
+        choose_examples(some_predictions(), CLASSES, ["ff"])
+
+
+def test_attention_is_relative_to_an_even_spread():
+    examples = choose_examples(some_predictions(), CLASSES, ["a"])
+    table = attention_over_time(examples, [np.array([0.5, 0.25, 0.25, 0.0])], frame_rate=50)
+    assert table["attention"].tolist() == [2, 1, 1, 0]
+    assert table["second"].tolist() == pytest.approx([0.01, 0.03, 0.05, 0.07])
+    assert attention_over_time(examples.head(0), [], 50).empty
+
+
+def test_an_envelope_bounds_the_waveform():
+    waveform = (32767 * np.sin(np.arange(16000) / 20)).astype(np.int16)
+    shape = envelope(waveform, 16000)
+    assert len(shape["second"]) == len(shape["low"]) == 400
+    assert max(shape["high"]) == pytest.approx(1, abs=1e-3)
+    assert shape["second"][-1] == pytest.approx(1, abs=0.01)
+    assert len(envelope(waveform[:7], 16000)["low"]) == 7
