@@ -97,9 +97,8 @@ def headline(assessment: dict) -> dict[str, float]:
 
 def epoch_warning(runs: HeadRuns) -> list[str]:
     """What to say of runs that were still improving when they ended."""
-    if not runs.config["utterances"]["validation"]:
-        return []
-    unfinished = int((runs.runs["best_epoch"] == runs.config["training"]["epochs"]).sum())
+    last = runs.runs["best_epoch"] == runs.config["training"]["epochs"]
+    unfinished = int((last & runs.runs["validated"]).sum())
     if not unfinished:
         return []
     return [f"In {unfinished} of {len(runs.runs)} runs the last epoch was the best: more epochs may help."]

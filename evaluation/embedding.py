@@ -17,14 +17,15 @@ def two_dimensions(utterances: pd.DataFrame, embeddings: np.ndarray, seed: int) 
         seed: of t-SNE, and of the choice of points where there are more than 1,500.
 
     Returns:
-        ``x, y, emotion, speaker, role, id``, a row per point; none of fewer than five utterances.
+        ``x, y, emotion, speaker, role, id``, a row per point; none of fewer than five utterances, or of a head that
+        says the same of all.
 
     Source: van der Maaten and Hinton 2008, "Visualizing Data using t-SNE".
     """
     count = len(utterances)
     chosen = np.sort(np.random.default_rng(seed).permutation(count)[:_MOST_POINTS])
     rows, points = utterances.iloc[chosen], embeddings[chosen]
-    if len(rows) < 5:
+    if len(rows) < 5 or (points.std(axis=0) > 1e-6).sum() < 2:  # too few, or a head that says the same of all
         places = np.empty((0, 2))
         rows = rows.iloc[:0]
     else:

@@ -49,13 +49,13 @@ def probe_runs(runs: HeadRuns, features: FeatureSet, manifest: pd.DataFrame, see
             per_fold.append({"fold": int(fold), **result})
     if not per_fold:
         return None
-    names = ("embedding", "raw", "gender", "chance")
-    return {"per_fold": per_fold, "mean": {name: float(np.mean([row[name] for row in per_fold])) for name in names}}
+    mean = {name: _mean_or_none([row[name] for row in per_fold]) for name in ("embedding", "raw", "gender", "chance")}
+    return {"per_fold": per_fold, "mean": mean}
 
 
 def probe_fold(
     utterances: pd.DataFrame, embeddings: dict[int, np.ndarray], raw: np.ndarray, seed: int
-) -> dict[str, float | int] | None:
+) -> dict[str, float | int | None] | None:
     """Probe one fold.
 
     Args:
@@ -66,9 +66,9 @@ def probe_fold(
 
     Returns:
         Balanced accuracies: ``embedding`` (mean over training seeds), ``raw``, ``gender`` (the best that is possible
-        when only the gender is known), ``chance``; ``speakers`` and ``dimension``, to which both inputs are reduced
-        by PCA, fitted on the classifier's own training part. None where it cannot be measured: one speaker, or a
-        speaker with one dialogue.
+        when only the gender is known; None where the corpus does not name it), ``chance``; ``speakers`` and
+        ``dimension``, to which both inputs are reduced by PCA, fitted on the classifier's own training part. None
+        where it cannot be measured: one speaker, or a speaker with one dialogue.
     """
     speakers = utterances["speaker"].to_numpy()
     names = np.unique(speakers)
@@ -83,16 +83,21 @@ def probe_fold(
     widths = [raw.shape[1], *(values.shape[1] for values in embeddings.values())]
     dimension = min(_LARGEST_DIMENSION, *widths, *(len(fitted) - 1 for fitted, _ in cut))
     genders = utterances.groupby("speaker")["gender"].first()
+    known = bool((genders != "").all())
     return {
         "embedding": float(
             np.mean([_balanced_accuracy(values, speakers, cut, dimension) for values in embeddings.values()])
         ),
         "raw": _balanced_accuracy(raw, speakers, cut, dimension),
-        "gender": genders.nunique() / len(names),
+        "gender": genders.nunique() / len(names) if known else None,
         "chance": 1 / len(names),
         "speakers": len(names),
         "dimension": dimension,
     }
+
+
+def _mean_or_none(values: list[float | None]) -> float | None:
+    return None if None in values else float(np.mean(values))
 
 
 def _units_kept_together(utterances: pd.DataFrame) -> np.ndarray:

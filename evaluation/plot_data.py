@@ -86,7 +86,9 @@ def leakage(evaluations: list[dict]) -> pd.DataFrame:
     """The probe's balanced accuracy, its range over folds as interval."""
     rows = []
     for each in evaluations:
-        for name in ("embedding", "raw", "gender", "chance") if each["leakage"] else ():
+        for name in ("embedding", "raw", "gender", "chance"):
+            if each["leakage"] is None or each["leakage"]["mean"][name] is None:
+                continue
             values = [row[name] for row in each["leakage"]["per_fold"]]
             rows.append(
                 {"panel": "balanced accuracy over speakers", "item": name, "head": each["head"]}

@@ -12,7 +12,7 @@ from evaluation import figures, plot_data
 from evaluation.comparison import compare_heads
 from evaluation.groups import GROUPINGS
 from evaluation.settings import EvaluateSettings
-from evaluation.statistics import FEWEST_TO_TEST
+from evaluation.statistics import FEWEST_TO_TEST, MOST_EXACT
 
 _TABLES = ("learning_curve", "embedding", "attention", "predictions")
 _TEXT = dict.fromkeys(("id", "speaker", "label", "predicted", "emotion", "role"), str)
@@ -106,6 +106,8 @@ def render_report(evaluations: list[dict], comparisons: list[dict], reference: s
         reference=reference,
         comparisons=comparisons,
         too_few=any(row["p"] is None for row in compared),
+        tested=[row for row in compared if row["p"] is not None],
+        most_exact=MOST_EXACT,
         fewest=FEWEST_TO_TEST,
         side_by_side=_side_by_side(evaluations),
         probed=probed,

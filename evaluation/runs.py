@@ -20,8 +20,8 @@ class HeadRuns:
     Attributes:
         folder: ``artifacts/heads/<head>``.
         config: of the first run; what all runs share.
-        runs: per fold and seed: best epoch, epochs run, and the learning rate and alpha (0 without adversary) of the
-            best epoch.
+        runs: per fold and seed: best epoch, epochs run, the learning rate and alpha (0 without adversary) of the best
+            epoch, and whether there was any validation.
         predictions: all predictions.csv, with columns ``fold`` and ``seed``.
         histories: all history.csv, with columns ``fold`` and ``seed``.
         layer_weights: per run, layer -> weight; empty for heads of one layer.
@@ -82,6 +82,7 @@ def read_runs(folder: Path) -> HeadRuns:
             place
             | {key: config[key] for key in ("best_epoch", "epochs_run")}
             | {"learning_rate": best["learning_rate"], "alpha": best.get("alpha", 0.0)}
+            | {"validated": config["utterances"]["validation"] > 0}
         )
         predictions.append(
             pd.read_csv(path.with_name("predictions.csv"), dtype=_TEXT, keep_default_na=False).assign(**place)

@@ -6,7 +6,7 @@ import numpy as np
 
 FEW_SPEAKERS = 20  # below, bootstrap intervals are too narrow
 FEWEST_TO_TEST = 8  # below, no test of a difference says anything
-_MOST_EXACT = 40  # speakers whose sign flips are counted rather than sampled
+MOST_EXACT = 40  # speakers whose sign flips are counted rather than sampled
 _SAMPLED_FLIPS = 200_000
 
 Metric = Callable[[np.ndarray], np.ndarray]  # counts [..., C, C] -> [...]
@@ -58,7 +58,7 @@ def sign_flip_test(differences: np.ndarray) -> float:
     """
     observed = abs(differences.sum())
     least = observed - 1e-12 * np.abs(differences).sum()  # equal sums in another order may differ by rounding
-    if len(differences) > _MOST_EXACT:
+    if len(differences) > MOST_EXACT:
         signs = np.random.default_rng(0).choice([-1, 1], (_SAMPLED_FLIPS, len(differences)))
         return float(((np.abs(signs @ differences) >= least).sum() + 1) / (_SAMPLED_FLIPS + 1))
     middle = len(differences) // 2

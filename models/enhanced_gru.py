@@ -4,11 +4,13 @@ The original code computes the enhancement branch and the max pooling and then s
 that goes with this head works with every head: see `models.adversary`.
 """
 
+from contextlib import nullcontext
 from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from models.layers import (
     BidirectionalGRU,
@@ -108,4 +110,6 @@ class EnhancedGruHead(nn.Module):
 
     def _attend(self, states: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
         padding = ~frame_mask(lengths, states.shape[1])
-        return self.attention(states, states, states, key_padding_mask=padding, need_weights=not self.training)
+        # a GPU's faster kernels add up gradients in any order: the same seed would not be the same weights
+        with sdpa_kernel(SDPBackend.MATH) if states.is_cuda else nullcontext():
+            return self.attention(states, states, states, key_padding_mask=padding, need_weights=not self.training)

@@ -1,6 +1,7 @@
 """Blocks that heads share. Padding takes part in none of them."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -161,6 +162,11 @@ class BidirectionalGRU(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        # mixed precision would give cuDNN float16, whatever was asked for, and small gradients would vanish
+        with torch.autocast("cuda", enabled=False) if frames.is_cuda else nullcontext():
+            return self._run(frames.float() if frames.is_cuda else frames, lengths)
+
+    def _run(self, frames: Tensor, lengths: Tensor) -> Tensor:
         for layer, (onwards, backwards) in enumerate(zip(self.forwards, self.backwards, strict=True)):
             frames = self.dropout(frames) if layer else frames
             future, _ = backwards(reverse_time(frames, lengths))

@@ -1,6 +1,7 @@
 """Frames by utterance id: gathered from the memory map, from flat tensors on the GPU, or their means alone."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -143,7 +144,8 @@ def open_frames(features: FeatureSet, layers: int | list[int], device: torch.dev
         several = [layers] if isinstance(layers, int) else layers
         size = sum(rows.nbytes for layer in several for rows in features.maps(layer))
         if size < _GPU_SHARE * torch.cuda.mem_get_info(device)[0]:
-            return DeviceFrames(features, layers, device)
+            with suppress(torch.OutOfMemoryError):  # another process may have been faster
+                return DeviceFrames(features, layers, device)
     return MappedFrames(features, layers, device)
 
 

@@ -133,6 +133,13 @@ def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: No
     Raises:
         UserError: the loss is no longer finite, or a layer is asked that is not stored.
     """
+    try:
+        _train_fold(job, on_epochs)
+    except torch.OutOfMemoryError as error:
+        raise UserError(f"{job.run_name}: out of GPU memory. Lower its batch_size, and raise accumulate.") from error
+
+
+def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
     torch.set_num_threads(job.threads)
     torch.manual_seed(job.seed * 1_000_003 + job.fold)
     torch.use_deterministic_algorithms(True, warn_only=True)
@@ -165,11 +172,7 @@ def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: No
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
         "utterances": {role: len(utterances.ids) for role, utterances in job.roles.items()},
     }
-    try:
-        best_epoch, epochs_run = TrainingRun(model, frames, job, config).fit(on_epochs)
-    except torch.OutOfMemoryError as error:
-        raise UserError(f"{job.run_name}: out of GPU memory. Lower its batch_size, and raise accumulate.") from error
-
+    best_epoch, epochs_run = TrainingRun(model, frames, job, config).fit(on_epochs)
     config |= {"best_epoch": best_epoch, "epochs_run": epochs_run}
     if hasattr(model.plain_head, "layer_weights"):
         weights = model.plain_head.layer_weights().tolist()
@@ -292,7 +295,7 @@ class TrainingRun:
             shutil.rmtree(self.job.rescue, ignore_errors=True)
             self.job.rescue.mkdir(parents=True)
             save_head(self.model, self.config | {"best_epoch": best_epoch, "epochs_run": epoch - 1}, self.job.rescue)
-            kept = f"The last good weights, of epoch {best_epoch}, are in {self.job.rescue}."
+            kept = f"The best weights before that, of epoch {best_epoch}, are in {self.job.rescue}."
         what = f"loss {error.loss:g}" + (", and a gradient that is not finite" if np.isfinite(error.loss) else "")
         before = (epoch - 1) * self.num_steps // self.training.epochs
         return (

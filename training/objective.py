@@ -48,8 +48,8 @@ class Objective:
     def __call__(self, output: HeadOutput, emotions: Tensor, speakers: Tensor) -> Loss:
         """The loss of a batch; targets are probabilities: emotions [B, C], speakers [B, S]."""
         logits = output.emotion_logits.float()
-        each = functional.cross_entropy(logits, emotions, label_smoothing=self._smoothing, reduction="none")
-        emotion = (each * (emotions @ self._weights)).mean()
+        how = {"weight": self._weights, "label_smoothing": self._smoothing, "reduction": "none"}
+        emotion = functional.cross_entropy(logits, emotions, **how).mean()
         if output.speaker_logits is None:
             return Loss(emotion, emotion, None)
         speaker = functional.cross_entropy(output.speaker_logits.float(), speakers)

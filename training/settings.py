@@ -91,3 +91,11 @@ class TrainingSettings(Settings):
         if self.alpha_full < self.alpha_start:
             raise ValueError("alpha_full comes before alpha_start")
         return self
+
+    @model_validator(mode="after")
+    def _together(self):
+        if self.augment and not self.standardise:
+            raise ValueError("augment needs standardise: its strengths are in deviations of the training frames")
+        if self.class_weights == self.sampling == "balanced":
+            raise ValueError("class_weights and sampling are both balanced, which favours rare classes twice; use one")
+        return self

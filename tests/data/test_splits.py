@@ -135,6 +135,13 @@ def test_impossible_splits_say_why(settings, message):
         make_splits(utterances(4), SplitSettings(**settings))
 
 
+def test_one_speaker_alone_cannot_be_split_by_speaker():
+    labelled = utterances(4)
+    alone = labelled[labelled["speaker"] == labelled["speaker"].iloc[0]]
+    with pytest.raises(UserError, match="needs at least 3 test groups, and there are 1"):
+        make_splits(alone, SplitSettings(scheme="speaker"))
+
+
 def test_a_corpus_without_sessions_says_what_to_use():
     with pytest.raises(UserError, match="names no sessions; use scheme: speaker"):
         make_splits(utterances(4).assign(session=""), SplitSettings(scheme="session"))

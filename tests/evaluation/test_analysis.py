@@ -207,6 +207,18 @@ def test_both_of_the_probes_inputs_have_the_same_dimension():
     assert probe_fold(people, {1: values[:, :6]}, values, seed=1)["dimension"] == 6
 
 
+def test_an_unnamed_gender_is_no_gender():
+    people, values = voices(1.0)
+    people.loc[people["speaker"] == "s2", "gender"] = ""
+    assert probe_fold(people, {1: values}, values, seed=1)["gender"] is None
+
+
+def test_a_head_that_says_the_same_of_all_has_no_picture():
+    utterances = voices(1.0)[0].assign(label="calm", role="test")
+    assert two_dimensions(utterances, np.ones((len(utterances), 16)), seed=1).empty
+    assert two_dimensions(utterances, np.random.default_rng(0).normal(0, 1, (len(utterances), 1)), seed=1).empty
+
+
 def test_what_cannot_be_probed_is_not():
     people, values = voices(1.0, speakers=1)
     assert probe_fold(people, {1: values}, values, seed=1) is None

@@ -111,6 +111,22 @@ def test_with_few_speakers_nothing_is_bold_and_it_says_why(tmp_path):
     assert 'class="significant"' not in page
 
 
+def test_what_cannot_be_compared_is_not_said_to_be_equal(tmp_path):
+    other = evaluation("two", 0.9)
+    other["predictions"] = other["predictions"].iloc[2:]
+    page = write(tmp_path, [evaluation("one", 0.2), other])
+    assert "not comparable: other test utterances" in page
+    assert "sign-flip" not in page
+
+
+def test_one_speaker_alone_is_reported_without_a_spread_or_a_test(tmp_path):
+    alone = {**evaluation("one", 0.5, speakers=1), "leakage": None}
+    assert alone["spread"] is None
+    assert [row["grouping"] for row in alone["groups"]] == ["style", "style"]
+    page = write(tmp_path, [alone, {**evaluation("two", 0.6, speakers=1), "leakage": None}])
+    assert "too few speakers to test" in page
+
+
 def test_a_report_with_waveforms_says_that_it_is_licensed_material(tmp_path):
     without = write(tmp_path / "without", [evaluation("one", 0.5, speakers=8)])
     assert "Licensed material" not in without

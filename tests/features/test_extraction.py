@@ -89,6 +89,21 @@ def test_every_subset_of_layers_is_huberts_hidden_states(clips, tmp_path):
             torch.testing.assert_close(stored, states[layer][0], rtol=2**-11, atol=1e-5)
 
 
+def test_int8_frames_are_off_by_at_most_half_a_step_of_their_own_scale(clips, tmp_path):
+    exact = extract(clips, tmp_path / "float16", layers="all")
+    stored = extract(clips, tmp_path / "int8", layers="all", storage="int8")
+    assert stored.layers == [0, 1, 2]
+    for name in SECONDS:
+        for layer in stored.layers:
+            frames = exact.frames(name, layer).astype(np.float64)
+            step = np.abs(frames).max(axis=1, keepdims=True) / 127
+            error = np.abs(stored.frames(name, layer) - frames)
+            assert (error <= 0.5 * step + 2**-11 * np.abs(frames) + 1e-5).all()  # float16 rounds, too
+    size = [sum(path.stat().st_size for path in set.folder.glob("*.h5")) for set in (stored, exact)]
+    assert size[0] < 0.53 * size[1]
+    assert verify_shard(tmp_path / "int8/shard.h5") == []
+
+
 def test_bfloat16_frames_point_the_same_way(clips, tmp_path):
     exact = extract(clips, tmp_path / "float32", checkpoint="untrained:1", layers=[12])
     rough = extract(clips, tmp_path / "bfloat16", torch.bfloat16, checkpoint="untrained:1", layers=[12])

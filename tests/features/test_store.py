@@ -9,13 +9,18 @@ import sys
 import h5py
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from app.store_listing import list_store, verify_store
 from data import shards
 from data.errors import UserError
-from data.shards import Rows, ShardWriter, seal
+from data.shards import Rows, Shard, ShardWriter, seal
+from features.quantisation import quantise
 from features.store import FeatureSet, verify_shard
-from tests.builders import REPOSITORY
+from tests.builders import REPOSITORY, write_features
 
 
 @pytest.fixture
@@ -31,6 +36,41 @@ def test_any_utterance_by_its_id(folder):
         np.testing.assert_array_equal(frames[row, : lengths[row]], features.frames(identifier, 12))
         assert not frames[row, lengths[row] :].any()
     assert verify_shard(folder / "speaker-0.h5") == []
+
+
+@given(arrays(np.float32, (3, 7), elements=st.floats(-1e4, 1e4, width=32)))
+def test_quantised_frames_are_off_by_at_most_half_their_scale(frames):
+    steps, scale = quantise(frames)
+    assert steps.dtype == np.int8
+    assert (np.abs(steps * scale[:, None] - frames) <= 0.5 * scale[:, None] * (1 + 1e-5) + 1e-37).all()
+    np.testing.assert_allclose(scale, np.abs(frames).max(axis=1) / 127, rtol=1e-6)
+
+
+def test_quantising_keeps_silence_silent_and_small_frames_beside_loud_ones():
+    frames = np.array([[0, 0, 0], [1e-4, -5e-5, 0], [1000, 1, -1000]], np.float32)
+    steps, scale = quantise(frames)
+    np.testing.assert_allclose(steps[:2] * scale[:2, None], frames[:2], rtol=0.01)
+
+
+def test_only_the_bytes_of_the_layers_asked_for_are_read(tmp_path, monkeypatch):
+    features = FeatureSet(write_features(tmp_path / "features", layers=(0, 6, 12), storage="int8"), verify=False)
+    read, rows = [], Shard.rows
+    monkeypatch.setattr(Shard, "rows", lambda shard, name: read.append(name) or rows(shard, name))
+    identifiers = list(features.places)
+    one, _ = features.gather(identifiers[:5], 6)
+    assert set(read) == {"layer_6", "scale_6"}
+    several, _ = features.gather(identifiers[:5], [6, 12])
+    assert several.shape[1] == 2
+    assert torch.equal(several[:, 0], one)
+    assert "layer_0" not in read
+
+
+def test_a_scale_that_differs_names_the_utterance(tmp_path):
+    path = write_features(tmp_path / "features", storage="int8") / "speaker-3.h5"
+    with h5py.File(path, "r+") as file:
+        file["scale_12"][file["offsets"][4]] *= 2
+    seal(path, path)  # as if it had been written so
+    assert verify_shard(path) == [f"{path}: s3-4-1: checksum differs"]
 
 
 @pytest.mark.parametrize("position", [0.0, 0.3, 0.7, 0.999])

@@ -12,25 +12,22 @@ from data.splits import read_splits
 from stages import check, compare, evaluate, extract, manifest, preprocess, split, train
 from tests.builders import REPOSITORY, tiny_params, write_emodb, write_ravdess
 
-CORPORA = {"emodb": write_emodb, "ravdess": write_ravdess}
 
-
-@pytest.mark.parametrize("preset", ["demo", "emodb", "iemocap", "iemocap-original", "iemocap-superb", "ravdess"])
-def test_preset_runs_on_a_miniature(preset, tmp_path, monkeypatch, demo_corpus):
-    params = tiny_params(preset)
-    root = tmp_path / params["corpus"]["root"]
-    root.parent.mkdir(parents=True)
-    if preset in CORPORA:
-        CORPORA[preset](root)
-    else:
-        root.symlink_to(demo_corpus)
+def run_all(params: dict, corpus: str, folder: Path, monkeypatch, demo_corpus) -> None:
+    """Every stage, one after the other, in a folder with a miniature of the corpus."""
+    root = folder / params["corpus"]["root"]
+    if not root.exists():
+        root.parent.mkdir(parents=True)
+        if corpus in CORPORA:
+            CORPORA[corpus](root)
+        else:
+            root.symlink_to(demo_corpus)
     for room in ("data", "features", "models", "training"):
-        (tmp_path / room).symlink_to(REPOSITORY / room)
-    with (tmp_path / "params.yaml").open("w") as file:
+        (folder / room).symlink_to(REPOSITORY / room)
+    with (folder / "params.yaml").open("w") as file:
         YAML().dump(params, file)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(folder)
     Path("artifacts").mkdir()
-
     check.main()
     manifest.main()
     split.main()
@@ -42,6 +39,15 @@ def test_preset_runs_on_a_miniature(preset, tmp_path, monkeypatch, demo_corpus):
         train.main(name)
         evaluate.main(name)
     compare.main()
+
+
+CORPORA = {"emodb": write_emodb, "ravdess": write_ravdess}
+
+
+@pytest.mark.parametrize("preset", ["demo", "emodb", "iemocap", "iemocap-original", "iemocap-superb", "ravdess"])
+def test_preset_runs_on_a_miniature(preset, tmp_path, monkeypatch, demo_corpus):
+    params = tiny_params(preset)
+    run_all(params, preset, tmp_path, monkeypatch, demo_corpus)
 
     truth = read_splits(Path("artifacts/splits.csv")).set_index("id")["label"]
     codes = read_manifest(Path("artifacts/manifest.csv")).set_index("id")["emotion"]
@@ -61,3 +67,25 @@ def test_preset_runs_on_a_miniature(preset, tmp_path, monkeypatch, demo_corpus):
     )  # it loads nothing
     for name in [*params["heads"], *params["task"]["classes"]]:
         assert name in page
+
+
+def test_a_class_that_one_speaker_alone_has_and_folds_without_validation(tmp_path, monkeypatch, demo_corpus):
+    """Where that speaker is tested, the class has no training utterance; elsewhere none to test."""
+    params = tiny_params("emodb", class_weights="balanced")
+    params["split"] |= {"validation": "none", "folds": None}
+    params["heads"] = {name: params["heads"][name] for name in ("linear", "enhanced_gru")}
+    root = write_emodb(tmp_path / params["corpus"]["root"])
+    for path in root.glob("wav/*E?.wav"):
+        if not path.name.startswith("03"):
+            path.unlink()
+    run_all(params, "emodb", tmp_path, monkeypatch, demo_corpus)
+    details = json.loads(Path("artifacts/evaluation/enhanced_gru/details.json").read_text())
+    assert "fold_0: no disgust in train." in details["warnings"]
+    assert "fold_1: no disgust in test." in details["warnings"]
+    assert details["present"] == 7
+    assert [len(fold["confusion"]) for fold in details["per_fold"]] == [7] * 5
+    by_speaker = {row["group"]: row["classes"] for row in details["groups"] if row["grouping"] == "speaker"}
+    assert by_speaker == {"03": 7, "08": 6, "09": 6, "10": 6, "11": 6}
+    page = Path("artifacts/report/index.html").read_text()
+    assert "no validation" in page
+    assert "too few speakers to test" in page

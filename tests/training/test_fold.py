@@ -158,7 +158,9 @@ def test_a_loss_that_is_not_finite_stops_says_where_and_keeps_the_last_good_weig
     late = dataclasses.replace(late, training=late.training.model_copy(update={"adversarial_weight": 0.1}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training.fold, "reversal_strength", break_frames)
-        message = r"loss nan in epoch 3, step 1 \(step 7 of the run\)\. The last good weights, of epoch [12], are in "
+        message = (
+            r"loss nan in epoch 3, step 1 \(step 7 of the run\)\. The best weights before that, of epoch [12], are in "
+        )
         with pytest.raises(UserError, match=message + str(late.rescue)):
             train_fold(late)
     model, config = load_head(late.rescue)

@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import ValidationError
 from torch.nn import functional
 
 from data.errors import UserError
+from evaluation.runs import read_runs
 from features.store import FeatureSet
 from models import HEADS, build_head
 from models.layers import HeadOutput
@@ -24,7 +26,7 @@ from training.settings import TrainingSettings
 
 EVERYTHING = {
     **{"schedule": "cosine", "warmup": 0.1, "classifier_rate": 2, "adversarial_weight": 0.05, "label_smoothing": 0.1},
-    **{"class_weights": "balanced", "sampling": "balanced", "augment": True, "accumulate": 2, "learning_rate": 0.01},
+    **{"sampling": "balanced", "augment": True, "accumulate": 2, "learning_rate": 0.01},
 }
 
 
@@ -122,6 +124,14 @@ def test_the_loss_is_cross_entropy_plus_the_weighted_speakers():
     torch.testing.assert_close(loss.total, functional.cross_entropy(logits, labels, label_smoothing=0.2))
 
 
+def test_weighted_classes_weigh_their_own_part_of_a_mixed_target():
+    logits, mixed = torch.randn(4, 2), torch.tensor([[0.6, 0.4], [1, 0], [0, 1], [0.9, 0.1]])
+    labels = [0] * 9 + [1]
+    objective = Objective(TrainingSettings(class_weights="balanced"), labels, 2, torch.device("cpu"))
+    expected = -(mixed * torch.tensor([10 / 18, 5.0]) * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    torch.testing.assert_close(objective(HeadOutput(logits, logits), mixed, mixed).emotion, expected)
+
+
 def test_balanced_weights_let_every_class_that_occurs_count_the_same():
     labels = [0] * 6 + [2] * 2 + [3] * 4
     weights = class_weights(labels, 5)
@@ -208,6 +218,38 @@ def test_everything_at_once_still_learns_and_the_same_seed_is_the_same_bytes(tmp
     assert (predictions["label"] == predictions["predicted"]).mean() > 0.85
 
 
+@pytest.mark.parametrize(
+    "switch",
+    [
+        {"class_weights": "balanced"},
+        {"sampling": "balanced"},
+        {"label_smoothing": 0.2},
+        {"augment": True},
+        {"precision": "bfloat16"},
+        {"adversarial_weight": 0.5, "alpha_start": 0, "alpha_full": 0},
+        {"schedule": "cosine"},
+        {"schedule": "step"},
+        {"schedule": "noam"},
+        {"warmup": 0.5},
+        {"classifier_rate": 2.0},
+    ],
+    ids=str,
+)
+def test_every_switch_reaches_the_weights(feature_folder, tmp_path, switch):
+    weights = {}
+    for name, how in (("without", {}), ("with", switch)):
+        train_fold(job(feature_folder, tmp_path / name, GRU, epochs=2, **how))
+        weights[name] = load_head(tmp_path / name)[0].plain_head.state_dict()
+    assert any(not torch.equal(values, weights["with"][name]) for name, values in weights["without"].items())
+
+
+def test_balancing_twice_and_augmenting_raw_frames_are_refused():
+    with pytest.raises(ValidationError, match="favours rare classes twice"):
+        TrainingSettings(class_weights="balanced", sampling="balanced")
+    with pytest.raises(ValidationError, match="augment needs standardise"):
+        TrainingSettings(augment=True, standardise=False)
+
+
 def test_bfloat16_learns_the_same(feature_folder, tmp_path):
     run = job(feature_folder, tmp_path / "run", {**GRU, "hidden_size": 16}, precision="bfloat16", learning_rate=0.01)
     train_fold(run)
@@ -216,7 +258,7 @@ def test_bfloat16_learns_the_same(feature_folder, tmp_path):
 
 
 @pytest.mark.parametrize("head", [{"model": "linear"}, {"model": "weighted_layers", "projection": 5}], ids=str)
-def test_trained_on_means_or_on_all_frames_it_is_the_same_head(tmp_path, head):
+def test_trained_on_means_or_on_all_frames_it_is_the_same_head(tmp_path, head, monkeypatch):
     features = FeatureSet(write_features(tmp_path / "features", layers=(6, 12)))
     train_fold(job(features.folder, tmp_path / "run", head))
     model, config = load_head(tmp_path / "run")
@@ -227,6 +269,28 @@ def test_trained_on_means_or_on_all_frames_it_is_the_same_head(tmp_path, head):
     torch.testing.assert_close(one.logits, other.logits, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(one.embeddings, other.embeddings, rtol=1e-4, atol=1e-4)
     assert means.gather(identifiers[:3])[0].shape[-2:] == (1, 12)
+
+    monkeypatch.setattr("training.fold.trains_on_means", lambda head, training: False)
+    train_fold(job(features.folder, tmp_path / "frames", head))
+    trained_on_frames, _ = load_head(tmp_path / "frames")
+    for name, values in model.state_dict().items():
+        torch.testing.assert_close(values, trained_on_frames.state_dict()[name], rtol=1e-3, atol=1e-3)
+
+
+def test_embeddings_and_attention_stand_in_the_order_of_the_predictions(feature_folder, tmp_path):
+    """As evaluation reads them back, against the saved head asked about each utterance alone."""
+    train_fold(job(feature_folder, tmp_path / "head/fold-0/seed-1", GRU))
+    runs = read_runs(tmp_path / "head")
+    model, _ = load_head(tmp_path / "head/fold-0/seed-1")
+    features = FeatureSet(feature_folder)
+    rows, embeddings, attention = runs.run(0, 1), runs.embeddings(0, 1), runs.attention(0, 1)
+    assert list(rows["role"].unique()) == ["validation", "test"]
+    assert len(rows) == len(embeddings) == len(attention) == 20
+    for place, identifier in enumerate(rows["id"]):
+        with torch.inference_mode():
+            output = model(*features.gather([identifier], 12))
+        np.testing.assert_allclose(embeddings[place], output.embedding[0], atol=1e-5)
+        np.testing.assert_allclose(attention[place], output.attention[0].mean(dim=0), atol=1e-3)  # over the queries
 
 
 def test_a_head_on_int8_frames_predicts_what_it_does_on_float16(tmp_path):
