@@ -33,6 +33,7 @@ def test_the_original_settings_have_a_preset_of_their_own():
     assert (gru.hidden_size, gru.num_layers, gru.dropout, training.batch_size) == (256, 2, 0.2, 32)
     assert features.pad == "before"
     enhanced, training = params.head("enhanced_gru")
+    assert enhanced.instance_norm
     assert (enhanced.hidden_size, enhanced.num_layers, enhanced.num_heads, enhanced.dropout) == (256, 3, 8, 0.1)
     assert (training.epochs, training.learning_rate, training.schedule, training.warmup) == (50, 5e-4, "cosine", 0.1)
     assert (training.adversarial_weight, training.max_alpha, training.classifier_rate) == (0.05, 1.0, 2.0)
