@@ -103,6 +103,11 @@ class Params(Settings):
                     f"params.yaml: {where}.{'layer' if isinstance(asked, int) else 'layers'}: "
                     f"{', '.join(map(str, missing))} is not stored by features.{settings.features} ({stored})"
                 )
+            if isinstance(asked, list) and len(asked) < 2:
+                raise UserError(
+                    f"params.yaml: {where}: a mixture of the one layer {asked[0]}; store more of them with "
+                    f"features.{settings.features}.layers: all, or use model: linear"
+                )
         return settings, training
 
 

@@ -120,7 +120,7 @@ def tiny_params(preset: str = "demo", **training) -> dict:
     """A preset made small: two encoder layers, one epoch, one seed, the smallest heads, one process."""
     params = read_preset(preset)
     for features in params["features"].values():
-        features.update(checkpoint=TINY_ENCODER, layers=[2])
+        features.update(checkpoint=TINY_ENCODER, layers="all" if features["layers"] == "all" else [2])
     params["training"].update({"epochs": 1, "seeds": [1], "batch_size": 8, **training})
     for head in params["heads"].values():
         head.pop("epochs", None)

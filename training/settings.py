@@ -90,6 +90,8 @@ class TrainingSettings(Settings):
             raise ValueError("min_learning_rate is above learning_rate")
         if self.alpha_full < self.alpha_start:
             raise ValueError("alpha_full comes before alpha_start")
+        if self.schedule == "noam" and not self.warmup:
+            raise ValueError("schedule: noam falls from the first step on without a warmup; set one, e.g. 0.1")
         return self
 
     @model_validator(mode="after")

