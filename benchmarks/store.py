@@ -1,7 +1,6 @@
 """Reading every utterance's frames from the store, in random order, against `np.fromfile` of the same bytes."""
 
 import argparse
-import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -9,10 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measuring import medians, report
-from data.shards import Rows, ShardWriter
-from features.store import KIND, FeatureSet, frames_checksum
-
-FRAMES, DIMENSION = 149, 768
+from benchmarks.random_store import DIMENSION, FRAMES, write_store
+from features.store import FeatureSet
 
 
 def main() -> None:
@@ -22,8 +19,7 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp())
     try:
-        _write_store(folder / "store", arguments.clips)
-        features = FeatureSet(folder / "store")
+        features = write_store(folder / "store", arguments.clips, [12])
         order = np.random.default_rng(0).permutation(list(features.places))
         flat = folder / "flat.bin"
         with flat.open("wb") as file:
@@ -57,26 +53,6 @@ def main() -> None:
         )
     finally:
         shutil.rmtree(folder)
-
-
-def _write_store(folder: Path, clips: int) -> None:
-    folder.mkdir()
-    frames = np.random.default_rng(0).normal(0, 1, (FRAMES, DIMENSION)).astype(np.float16)
-    recipe = {"layers": [12], "dimension": DIMENSION, "storage": "float16"}
-    for number, ids in enumerate(np.array_split(np.arange(clips), 5)):
-        with ShardWriter(
-            folder / f"{number}.h5",
-            KIND,
-            ids=[f"clip-{each}" for each in ids],
-            lengths=[FRAMES] * len(ids),
-            rows=[Rows("layer_12", "f2", (DIMENSION,))],
-            columns={"seconds": np.full(len(ids), 3.0)},
-            late_columns=[Rows("checksum", "u4")],
-            attributes={"recipe": json.dumps(recipe), "fingerprint": "benchmark", "provenance": "{}"},
-        ) as shard:
-            for place in range(len(ids)):
-                shard.write(place, {"layer_12": frames})
-            shard.set_column("checksum", np.full(len(ids), frames_checksum([frames])))
 
 
 if __name__ == "__main__":

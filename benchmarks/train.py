@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import itertools
-import json
 import shutil
 import tempfile
 import time
@@ -16,9 +15,9 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.measuring import medians, report
-from data.shards import ShardWriter
+from benchmarks.random_store import DIMENSION, write_store
 from features.ssl import untrained_hubert
-from features.store import KIND, FeatureSet, frames_checksum, layer_rows, stored_form
+from features.store import FeatureSet
 from models import HEADS, build_head
 from training.batches import MappedFrames, MeanFrames, UtteranceMoments, frame_statistics, shuffled_batches
 from training.checkpoint import StandardisedHead
@@ -26,7 +25,7 @@ from training.fold import FoldJob, TrainingRun, Utterances
 from training.parallel import choose_workers, train_folds
 from training.settings import TrainingSettings
 
-CLIPS, FRAMES, DIMENSION, CLASSES, SPEAKERS = 5531, 149, 768, 4, 8
+CLIPS, CLASSES, SPEAKERS = 5531, 4, 8
 LAYERS = list(range(13))
 HEAD_SETTINGS = {
     "linear": {"model": "linear"},
@@ -64,30 +63,6 @@ def main() -> None:
         )
     finally:
         shutil.rmtree(folder)
-
-
-def write_store(folder: Path, clips: int, layers: list[int]) -> FeatureSet:
-    """Random frames, five shards."""
-    folder.mkdir()
-    frames = np.random.default_rng(0).normal(0, 1, (FRAMES, DIMENSION)).astype(np.float32)
-    recipe = {"checkpoint": "untrained", "layers": layers, "dimension": DIMENSION, "storage": "float16"}
-    rows = {name: values for layer in layers for name, values in stored_form(frames, layer, "float16").items()}
-    for number, ids in enumerate(np.array_split(np.arange(clips), 5)):
-        with ShardWriter(
-            folder / f"{number}.h5",
-            KIND,
-            ids=[f"clip-{each}" for each in ids],
-            lengths=[FRAMES] * len(ids),
-            rows=layer_rows(layers, DIMENSION, "float16"),
-            columns={
-                "seconds": np.full(len(ids), 3.0),
-                "checksum": np.full(len(ids), frames_checksum(list(rows.values())), "u4"),
-            },
-            attributes={"recipe": json.dumps(recipe), "fingerprint": "benchmark", "provenance": "{}"},
-        ) as shard:
-            for place in range(len(ids)):
-                shard.write(place, rows)
-    return FeatureSet(folder)
 
 
 def make_job(features: FeatureSet, head: str, clips: int, device: torch.device, **changes) -> FoldJob:
