@@ -1,6 +1,7 @@
 """Blocks that heads share. Padding takes part in none of them."""
 
 import math
+from abc import abstractmethod
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -21,9 +22,9 @@ class HeadSettings(Settings):
     model: str
     features: str
 
+    @abstractmethod
     def choose_layers(self, stored: list[int]) -> int | list[int]:
         """Of the stored layers, the one to read (frames [B, T, D]), or several (frames [B, L, T, D])."""
-        raise NotImplementedError
 
 
 class OneLayerSettings(HeadSettings):
