@@ -14,98 +14,73 @@ _SHOWN = {"ua": "UA", "wa": "WA", "macro_f1": "macro F1"}
 
 def results(evaluations: list[dict]) -> pd.DataFrame:
     """Every metric of every head, with its deviations over folds and seeds."""
-    rows = [
-        {"panel": name, "item": each["head"], "head": each["head"], "value": summary["mean"]}
-        | {key: summary[key] for key in ("low", "high", "sd_folds", "sd_seeds")}
+    return pd.DataFrame(
+        _row(name, each["head"], each["head"], summary["mean"], summary["low"], summary["high"])
+        | {key: summary[key] for key in ("sd_folds", "sd_seeds")}
         for each in evaluations
         for name, summary in each["metrics"].items()
-    ]
-    return pd.DataFrame(rows)
+    )
 
 
 def per_class(evaluations: list[dict]) -> pd.DataFrame:
     """Recall, precision and F1 of every class."""
-    rows = [
-        {
-            "panel": name,
-            "item": row["class"],
-            "head": each["head"],
-            "value": row[name],
-            "low": row[name],
-            "high": row[name],
-        }
+    return pd.DataFrame(
+        _row(name, row["class"], each["head"], row[name], row[name], row[name])
         for each in evaluations
         for row in each["per_class"]
         for name in ("recall", "precision", "f1")
-    ]
-    return pd.DataFrame(rows)
+    )
 
 
 def per_fold(evaluations: list[dict]) -> pd.DataFrame:
     """UA, WA and F1 of every fold."""
-    rows = [
-        {"panel": _SHOWN[name], "item": row["fold"], "head": each["head"], "value": row[name]}
-        | {"low": row[name], "high": row[name]}
+    return pd.DataFrame(
+        _row(shown, row["fold"], each["head"], row[name], row[name], row[name])
         for each in evaluations
         for row in each["per_fold"]
-        for name in _SHOWN
-    ]
-    return pd.DataFrame(rows)
+        for name, shown in _SHOWN.items()
+    )
 
 
 def groups(evaluations: list[dict]) -> pd.DataFrame:
     """UA, WA and F1 of every speaker, gender, session and style."""
-    rows = [
-        {
-            "panel": f"{_SHOWN[name]} by {row['grouping']}",
-            "item": row["group"],
-            "head": each["head"],
-            "value": row[name],
-        }
-        | {"low": row[f"{name}_low"], "high": row[f"{name}_high"], "resampled": row["resampled"]}
+    return pd.DataFrame(
+        _row(f"{shown} by {row['grouping']}", row["group"], each["head"], *_with_interval(row, name))
+        | {"resampled": row["resampled"]}
         for each in evaluations
         for row in each["groups"]
-        for name in _SHOWN
-    ]
-    return pd.DataFrame(rows)
+        for name, shown in _SHOWN.items()
+    )
 
 
 def differences(comparisons: list[dict]) -> pd.DataFrame:
     """Every head minus the reference."""
-    rows = [
-        {"panel": _SHOWN[name], "item": row["head"], "head": row["head"], "value": row[name]}
-        | {"low": row[f"{name}_low"], "high": row[f"{name}_high"], "p": row["p"], "p_holm": row["p_holm"]}
+    return pd.DataFrame(
+        _row(shown, row["head"], row["head"], *_with_interval(row, name)) | {key: row[key] for key in ("p", "p_holm")}
         for row in comparisons
         if "why" not in row
-        for name in _SHOWN
-    ]
-    return pd.DataFrame(rows)
+        for name, shown in _SHOWN.items()
+    )
 
 
 def leakage(evaluations: list[dict]) -> pd.DataFrame:
     """The probe's balanced accuracy, its range over folds as interval."""
     rows = []
     for each in evaluations:
-        for name in ("embedding", "raw", "gender", "chance"):
-            if each["leakage"] is None or each["leakage"]["mean"][name] is None:
-                continue
-            values = [row[name] for row in each["leakage"]["per_fold"]]
-            rows.append(
-                {"panel": "balanced accuracy over speakers", "item": name, "head": each["head"]}
-                | {"value": each["leakage"]["mean"][name], "low": min(values), "high": max(values)}
-            )
+        for name, mean in (each["leakage"] or {"mean": {}})["mean"].items():
+            if mean is not None:
+                values = [row[name] for row in each["leakage"]["per_fold"]]
+                rows.append(_row("balanced accuracy over speakers", name, each["head"], mean, min(values), max(values)))
     return pd.DataFrame(rows)
 
 
 def layer_weights(evaluations: list[dict]) -> pd.DataFrame:
     """Weight of each layer with its range over folds and seeds, of heads that mix layers."""
-    rows = [
-        {"panel": "weight of each layer", "item": row["layer"], "head": each["head"], "value": row["weight"]}
-        | {"low": row["least"], "high": row["most"]}
+    return pd.DataFrame(
+        _row("weight of each layer", row["layer"], each["head"], row["weight"], row["least"], row["most"])
         for each in evaluations
         for row in each["layer_weights"] or ()
-    ]
-    return pd.DataFrame(rows)
+    )
 
 
 def reliability(evaluations: list[dict]) -> pd.DataFrame:
@@ -144,6 +119,14 @@ def attention(evaluations: list[dict]) -> pd.DataFrame:
         )
         for each in evaluations
     )
+
+
+def _row(panel: str, item, head: str, value: float, low: float, high: float) -> dict:
+    return dict(zip(COLUMNS, (panel, item, head, value, low, high), strict=True))
+
+
+def _with_interval(row: dict, name: str) -> tuple[float, float, float]:
+    return row[name], row[f"{name}_low"], row[f"{name}_high"]
 
 
 TABLES: dict[str, Callable[[list[dict]], pd.DataFrame]] = {
