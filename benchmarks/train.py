@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.measuring import medians, report
 from benchmarks.random_store import DIMENSION, write_store
 from features.ssl import untrained_hubert
-from features.store import FeatureSet
+from features.store import FeatureSet, listed_layers
 from models import HEADS, build_head
 from training.batches import MappedFrames, MeanFrames, UtteranceMoments, frame_statistics, shuffled_batches
 from training.checkpoint import StandardisedHead
@@ -95,7 +95,7 @@ def make_run(features: FeatureSet, job: FoldJob, on_means: bool = False) -> Trai
     model = StandardisedHead(head, torch.zeros(shape), torch.ones(shape)).to(device)
     frames = MappedFrames(features, layers, device)
     if on_means:
-        moments = UtteranceMoments(features, [layers] if isinstance(layers, int) else layers)
+        moments = UtteranceMoments(features, listed_layers(layers))
         frames = MeanFrames(moments, layers, device)
     return TrainingRun(model, frames, job, {})
 

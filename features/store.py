@@ -34,6 +34,11 @@ def scale_name(layer: int) -> str:
     return f"scale_{layer}"
 
 
+def listed_layers(layers: int | list[int]) -> list[int]:
+    """One layer (frames [T, D]) or several (frames [L, T, D]), as a list."""
+    return [layers] if isinstance(layers, int) else layers
+
+
 def layer_rows(layers: Sequence[int], dimension: int, storage: str) -> list[Rows]:
     """The datasets of rows that hold some layers, in the order of the checksum."""
     rows = []
@@ -134,8 +139,7 @@ class FeatureSet:
         Raises:
             UserError: one of them is not stored.
         """
-        asked = [layers] if isinstance(layers, int) else layers
-        if missing := [layer for layer in asked if layer not in self.layers]:
+        if missing := [layer for layer in listed_layers(layers) if layer not in self.layers]:
             raise UserError(
                 f"layer {', '.join(map(str, missing))} is not stored in {self.folder}; there are {self.layers}."
             )
@@ -158,8 +162,8 @@ class FeatureSet:
 
     def mean_frame(self, identifier: str, layers: int | list[int]) -> np.ndarray:
         """One utterance's mean over its frames, and over the layers if there are several: float32 [D]."""
-        several = [layers] if isinstance(layers, int) else layers
-        return np.mean([self.frames(identifier, layer).mean(axis=0, dtype=np.float32) for layer in several], axis=0)
+        means = [self.frames(identifier, layer).mean(axis=0, dtype=np.float32) for layer in listed_layers(layers)]
+        return np.mean(means, axis=0)
 
     @property
     def frame_rate(self) -> float:
@@ -196,7 +200,7 @@ class FeatureSet:
             lengths int64 [B].
         """
         lengths = torch.tensor([self.num_frames(identifier) for identifier in identifiers])
-        several = [layers] if isinstance(layers, int) else layers
+        several = listed_layers(layers)
         frames = torch.zeros(len(identifiers), len(several), int(lengths.max()), self.dimension)
         for row, identifier in enumerate(identifiers):
             for place, layer in enumerate(several):

@@ -13,6 +13,7 @@ from data.settings import Settings
 from data.splits import SplitSettings
 from evaluation.settings import EvaluateSettings
 from features.settings import SslSettings
+from features.store import listed_layers
 from models import HEADS
 from models.layers import HeadSettings
 from stages.params import parse, read_yaml
@@ -97,7 +98,7 @@ class Params(Settings):
             )
         if stored := self.features[settings.features].known_layers():
             asked = settings.choose_layers(stored)
-            missing = sorted(({asked} if isinstance(asked, int) else set(asked)) - set(stored))
+            missing = sorted(set(listed_layers(asked)) - set(stored))
             if missing:
                 raise UserError(
                     f"params.yaml: {where}.{'layer' if isinstance(asked, int) else 'layers'}: "

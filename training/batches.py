@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from features.store import FeatureSet
+from features.store import FeatureSet, listed_layers
 
 _GPU_SHARE = 0.6  # of the GPU's free memory may hold frames
 
@@ -40,7 +40,7 @@ class DeviceFrames:
     """All frames of some layers as flat tensors on the device, as stored; batches are gathered there by index."""
 
     def __init__(self, features: FeatureSet, layers: int | list[int], device: torch.device):
-        several = [layers] if isinstance(layers, int) else layers
+        several = listed_layers(layers)
         self._single, self._device = isinstance(layers, int), device
         self._flat = [_concatenated(features.maps(layer), device) for layer in several]
         self._scales = [
@@ -128,8 +128,7 @@ class UtteranceMoments:
 
 def open_moments(features: FeatureSet, layers: int | list[int]) -> UtteranceMoments:
     """The moments of a feature set, shared by all runs of this process on the same features."""
-    several = (layers,) if isinstance(layers, int) else tuple(layers)
-    return _moments(features.folder.resolve(), features.digest, several)
+    return _moments(features.folder.resolve(), features.digest, tuple(listed_layers(layers)))
 
 
 @lru_cache(maxsize=1)
@@ -141,8 +140,7 @@ def open_frames(features: FeatureSet, layers: int | list[int], device: torch.dev
     """The faster source that fits: the GPU's memory if there is one and it has room, else the memory map."""
     if device.type == "cuda":
         torch.cuda.empty_cache()  # what an earlier fold held
-        several = [layers] if isinstance(layers, int) else layers
-        size = sum(rows.nbytes for layer in several for rows in features.maps(layer))
+        size = sum(rows.nbytes for layer in listed_layers(layers) for rows in features.maps(layer))
         if size < _GPU_SHARE * torch.cuda.mem_get_info(device)[0]:
             with suppress(torch.OutOfMemoryError):  # another process may have been faster
                 return DeviceFrames(features, layers, device)
