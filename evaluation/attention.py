@@ -9,10 +9,39 @@ import pandas as pd
 from data.clips import open_clips
 from data.errors import UserError
 from data.manifest import nearest
+from evaluation.runs import HeadRuns
 
 _RIGHT, _WRONG = 2, 2
 _ENVELOPE_POINTS = 400
 COLUMNS = ["id", "place", "label", "predicted", "confidence", "speaker", "second", "attention"]
+
+
+def examples_with_attention(
+    runs: HeadRuns, frame_rate: float, asked: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Some test utterances of the first seed, and the attention on them; both empty for heads that do not attend.
+
+    Args:
+        runs: what was trained.
+        frame_rate: frames per second.
+        asked: ids of utterances; none chooses.
+
+    Returns:
+        As `choose_examples` and `attention_over_time`.
+
+    Raises:
+        UserError: an id that is not among the test utterances.
+    """
+    seed = int(runs.runs["seed"].min())
+    chosen = choose_examples(runs.test[runs.test["seed"] == seed], runs.classes, asked)
+    attention = []
+    for _, example in chosen.iterrows():
+        weights = runs.attention(example["fold"], seed)
+        if weights is None:
+            return chosen.head(0), attention_over_time(chosen.head(0), [], frame_rate)
+        ids = runs.run(example["fold"], seed)["id"]
+        attention.append(weights[int(ids[ids == example["id"]].index[-1])])
+    return chosen, attention_over_time(chosen, attention, frame_rate)
 
 
 def choose_examples(test: pd.DataFrame, classes: list[str], asked: Sequence[str]) -> pd.DataFrame:

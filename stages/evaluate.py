@@ -16,7 +16,7 @@ from evaluation.assessment import (
     interval_warning,
     learning_curve,
 )
-from evaluation.attention import attention_over_time, choose_examples, read_waveforms
+from evaluation.attention import examples_with_attention, read_waveforms
 from evaluation.description import describe_run
 from evaluation.embedding import two_dimensions
 from evaluation.leakage import probe_runs
@@ -37,7 +37,7 @@ def main(name: str) -> None:
 
     first = runs.run(fold=0, seed=int(runs.runs["seed"].min()))
     embedding = two_dimensions(first, runs.embeddings(*first.loc[0, ["fold", "seed"]]), params.evaluate.seed)
-    examples, attention = _examples(runs, features, params.evaluate.examples)
+    examples, attention = examples_with_attention(runs, features.frame_rate, params.evaluate.examples)
     waveforms = None
     if params.evaluate.waveforms and len(examples):
         clips = ARTIFACTS / "clips" / params.features[features.folder.name].clips
@@ -74,21 +74,6 @@ def main(name: str) -> None:
     print(
         f"evaluate {name}: UA {ua['mean']:.1%} [{ua['low']:.1%}, {ua['high']:.1%}], chance {details['chance_ua']:.1%}"
     )
-
-
-def _examples(runs, features: FeatureSet, asked: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Some test utterances of the first seed, and the attention on them; both empty for heads that do not attend."""
-    seed = int(runs.runs["seed"].min())
-    test = runs.test[runs.test["seed"] == seed]
-    chosen = choose_examples(test, runs.classes, asked)
-    attention = []
-    for _, example in chosen.iterrows():
-        weights = runs.attention(example["fold"], seed)
-        if weights is None:
-            return chosen.iloc[:0], attention_over_time(chosen.iloc[:0], [], features.frame_rate)
-        ids = runs.run(example["fold"], seed)["id"]
-        attention.append(weights[int(ids[ids == example["id"]].index[-1])])
-    return chosen, attention_over_time(chosen, attention, features.frame_rate)
 
 
 def _write_json(content: dict, path: Path) -> None:
