@@ -9,7 +9,7 @@ import typer
 
 from data.errors import UserError
 from stages.params import PARAMS_FILE, read_yaml
-from stages.running import ARTIFACTS, readable_errors
+from stages.running import ARTIFACTS, only_one, readable_errors
 
 PRESETS = Path("presets")
 
@@ -100,6 +100,17 @@ def store_repair() -> None:
     from app.store_repair import repair_store
 
     repair_store(ARTIFACTS)
+
+
+@store.command("discard")
+def store_discard(
+    name: Annotated[str, typer.Argument(metavar="SET", help="A feature set, as params.yaml names it.")],
+) -> None:
+    """Forget a feature set here and in DVC's cache, so that the next `dvc repro` encodes it again."""
+    from app.store_discard import discard_features
+
+    with only_one(ARTIFACTS / ".lock"):
+        discard_features(name)
 
 
 def main() -> None:

@@ -1,32 +1,38 @@
 """What `ser store` shows of the feature store."""
 
-import json
 from pathlib import Path
 
 from tqdm import tqdm
 
 from data.errors import UserError, listed
-from data.shards import Shard
 from features.settings import is_untrained
-from features.store import KIND, verify_shard
+from features.store import FeatureSet, verify_shard
 
 
 def list_store(folder: Path) -> str:
     """A table of all shards below ``folder``, grouped by feature set."""
     lines = []
-    for feature_set in _feature_sets(folder):
-        shards = [Shard(path, KIND, verify=False) for path in sorted(feature_set.glob("*.h5"))]
-        recipe = json.loads(shards[0].attributes["recipe"])
+    for path in _feature_sets(folder):
+        features = FeatureSet(path, verify=False)
+        recipe, shards = features.recipe, features.shards
         seconds = recipe["clips"]["seconds"]
-        untrained = " (random weights)" if is_untrained(recipe["checkpoint"]) else ""
+        untrained = " (random weights)" if any(map(is_untrained, features.checkpoints)) else ""
+        how = f"padded {recipe['pad']}" if "pad" in recipe else f"context {recipe['context']}"
         lines.append(
-            f"{feature_set.name}: {recipe['checkpoint']}{untrained}, weights {recipe['weights'][:12]}, "
+            f"{path.name}: {', '.join(features.checkpoints)}{untrained}, weights {recipe['weights'][:12]}, "
             f"layers {', '.join(map(str, recipe['layers']))}, {recipe['dimension']} dimensions, {recipe['storage']}, "
-            f"clips {f'of at most {seconds:g} s' if seconds else 'whole'}, padded {recipe['pad']}"
+            f"clips {f'of at most {seconds:g} s' if seconds else 'whole'}, {how}"
         )
+        if mixture := features.mixed_types():
+            lines.append(f"  {mixture}")
+        if noise := features.worst_noise():
+            lines.append(
+                f"  int8 adds noise of at most {noise[0]:.1%} of a dimension's deviation (layer {noise[1]}, "
+                f"dimension {noise[2]})"
+            )
         lines.append(f"  {'shard':<16}{'clips':>8}{'frames':>12}{'MB':>10}  fingerprint   computed")
         for shard in shards:
-            provenance = json.loads(shard.attributes["provenance"])
+            provenance = features.provenance[shard.path.stem]
             lines.append(
                 f"  {shard.path.stem:<16}{len(shard.ids):>8,}{shard.offsets[-1]:>12,}"
                 f"{shard.path.stat().st_size / 1e6:>10,.1f}  {shard.attributes['fingerprint'][:12]}  "
@@ -47,9 +53,9 @@ def verify_store(folder: Path) -> None:
     problems = [problem for path in tqdm(paths, desc="verify", unit="shard") for problem in verify_shard(path)]
     if problems:
         raise UserError(
-            f"of {len(paths)} shards some are damaged (mend them with `ser store repair`):\n{listed(problems, most=50)}"
+            f"of {len(paths)} shards some are damaged; `ser store repair` removes them:\n{listed(problems, most=50)}"
         )
-    print(f"{len(paths)} shards are sound")
+    print(f"{len(paths)} shards are intact")
 
 
 def _feature_sets(folder: Path) -> list[Path]:

@@ -11,9 +11,10 @@ import torch
 
 from benchmarks.measuring import medians, report
 from data.clips import ClipsSettings, open_clips, write_clips
+from features.checkpoints import untrained_hubert
 from features.extraction import extract_shard
 from features.settings import SslSettings
-from features.ssl import Encoder, choose_compute_dtype, untrained_hubert
+from features.ssl import choose_compute_dtype, open_encoder
 
 
 def main() -> None:
@@ -31,7 +32,7 @@ def main() -> None:
 
     model = untrained_hubert().to(device)
     settings = SslSettings(clips="speech3s", checkpoint="untrained", layers=[12])
-    encoder = Encoder(settings, device, compute_dtype)
+    encoder = open_encoder(settings, device, compute_dtype)
 
     @torch.no_grad()
     def usual_loop() -> None:

@@ -15,7 +15,7 @@ from data.clips import KIND, open_clips
 from data.shards import Rows, ShardWriter
 from features.extraction import extract_shard
 from features.settings import SslSettings
-from features.ssl import Encoder, choose_compute_dtype
+from features.ssl import choose_compute_dtype, open_encoder
 
 _SIZES = (40, 400)
 
@@ -50,7 +50,7 @@ def extract_and_measure(clips: int) -> int:
             for number in range(clips):
                 shard.write(number, {"waveform": random.integers(-3000, 3000, 48000)})
         settings = SslSettings(clips="speech3s", checkpoint="untrained:0,layers=1", layers=[0, 1])
-        encoder = Encoder(settings, cpu, choose_compute_dtype("auto", cpu))
+        encoder = open_encoder(settings, cpu, choose_compute_dtype("auto", cpu))
         extract_shard(open_clips(path), Path(name) / "features.h5", settings, encoder, "benchmark")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 

@@ -15,7 +15,7 @@ def write_store(folder: Path, clips: int, layers: list[int]) -> FeatureSet:
     """Random frames, five shards."""
     folder.mkdir()
     frames = np.random.default_rng(0).normal(0, 1, (FRAMES, DIMENSION)).astype(np.float32)
-    recipe = {"checkpoint": "untrained", "layers": layers, "dimension": DIMENSION, "storage": "float16"}
+    recipe = {"weights": "0" * 64, "layers": layers, "dimension": DIMENSION, "storage": "float16"}
     rows = {name: values for layer in layers for name, values in stored_form(frames, layer, "float16").items()}
     for number, ids in enumerate(np.array_split(np.arange(clips), 5)):
         with ShardWriter(

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.measuring import medians, report
 from benchmarks.random_store import DIMENSION, write_store
-from features.ssl import untrained_hubert
+from features.checkpoints import untrained_hubert
 from features.store import FeatureSet, listed_layers
 from models import HEADS, build_head
 from training.batches import MappedFrames, MeanFrames, UtteranceMoments, frame_statistics, shuffled_batches

@@ -1,9 +1,9 @@
 """The HDF5 layout that clips and features share: rows of all utterances end to end, and where each one begins.
 
-A shard holds contiguous datasets of rows (``waveform``, or ``layer_12`` and so on), ``offsets`` [N+1], ``id`` [N] and a
-few columns [N]. Contiguous data can be memory-mapped by any number of processes. HDF5 lays out the frame of the
-file in memory; everything reaches the disk by plain system calls, rows in any order. They report a full disk as such,
-where HDF5 has been seen to crash.
+A shard holds contiguous datasets of rows (``waveform``, or ``layer_12`` and so on), ``offsets`` [N+1], ``id`` [N], a
+few columns [N] and, where needed, tables with a row per utterance. Contiguous data can be memory-mapped by any number
+of processes. HDF5 lays out the frame of the file in memory; everything reaches the disk by plain system calls, rows in
+any order. They report a full disk as such, where HDF5 has been seen to crash.
 
 Beside ``<shard>.h5`` stands ``<shard>.json`` with its size and SHA-256. Readers check both before HDF5 sees a byte: a
 damaged HDF5 file can pass its own checksums and has been seen to hang the library. The same content is the same bytes:
@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -27,16 +28,20 @@ import numpy as np
 from data.digest import file_digest
 from data.errors import UserError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A dataset of rows: its name, element type, and the shape of one row."""
+    """A dataset of rows: its name, element type, the shape of one row, and how many rows there are.
+
+    ``per`` is ``frame`` for as many as the utterances' lengths say, ``utterance`` for one each, ``shard`` for one.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...] = ()
+    per: Literal["frame", "utterance", "shard"] = "frame"
 
 
 class ShardWriter:
@@ -47,10 +52,9 @@ class ShardWriter:
         kind: what is stored, e.g. ``emocache-features``.
         ids: utterance ids [N].
         lengths: rows of each utterance [N].
-        rows: the datasets of rows.
-        columns: further columns [N] known beforehand.
+        rows: the datasets that `write` and `set` fill.
+        columns: columns [N] known beforehand.
         attributes: of the file; texts and numbers.
-        late_columns: columns [N] set by `set_column` before the end.
 
     Raises:
         UserError: the disk is full.
@@ -65,22 +69,20 @@ class ShardWriter:
         rows: Sequence[Rows],
         columns: dict[str, np.ndarray] | None = None,
         attributes: dict[str, str | int | float] | None = None,
-        late_columns: Sequence[Rows] = (),
     ):
         self.path = path
         self.offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         self._partial = path.with_name(f".{path.name}.partial")
-        self._places: dict[str, tuple[int, np.dtype]] = {}
-        total, count = int(self.offsets[-1]), len(ids)
+        self._places: dict[str, tuple[int, np.dtype, int]] = {}
+        self._per = {dataset.name: dataset.per for dataset in rows}
+        counts = {"frame": int(self.offsets[-1]), "utterance": len(ids), "shard": 1}
         frame = _SparseMemory()
         with h5py.File(frame, "w", libver="v110") as file:
             file.attrs.update({"format": kind, "format_version": FORMAT_VERSION, **(attributes or {})})
             for name, values in {"offsets": self.offsets, "id": _fixed_width(ids), **(columns or {})}.items():
                 file.create_dataset(name, data=values)
             for dataset in rows:
-                self._allocate(file, dataset, total)
-            for column in late_columns:
-                self._allocate(file, column, count)
+                self._allocate(file, dataset, counts[dataset.per])
         self._frame = frame
 
     def __enter__(self):
@@ -96,12 +98,12 @@ class ShardWriter:
         return self
 
     def write(self, index: int, rows: dict[str, np.ndarray]) -> None:
-        """Write utterance ``index``'s rows [lengths[index], ...] of some datasets."""
+        """Write utterance ``index``'s rows [lengths[index], ...], or its one row [...], of some datasets."""
         for name, values in rows.items():
-            self._write_at(name, int(self.offsets[index]), values)
+            self._write_at(name, index if self._per[name] == "utterance" else int(self.offsets[index]), values)
 
-    def set_column(self, name: str, values: np.ndarray) -> None:
-        """Write a late column [N]."""
+    def set(self, name: str, values: np.ndarray) -> None:
+        """Write all rows of a dataset."""
         self._write_at(name, 0, values)
 
     def __exit__(self, kind, error, trace):
@@ -163,7 +165,7 @@ class Shard:
             self.offsets = file["offsets"][:]
             self.ids = [identifier.decode() for identifier in file["id"][:]]
             for name, dataset in file.items():
-                if len(dataset) == len(self.ids) and name != "id":
+                if dataset.shape == (len(self.ids),) and name != "id":
                     self._columns[name] = dataset[:]
                 self._places[name] = (dataset.id.get_offset() or 0, dataset.dtype, dataset.shape)
 
@@ -177,7 +179,7 @@ class Shard:
         return self._columns[name]
 
     def rows(self, name: str) -> np.ndarray:
-        """All rows of a dataset, memory-mapped [sum of lengths, ...]; never written back."""
+        """All rows of a dataset, memory-mapped [number of rows, ...]; never written back."""
         offset, dtype, shape = self._places[name]
         if 0 in shape:
             return np.empty(shape, dtype)

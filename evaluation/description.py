@@ -58,7 +58,11 @@ def describe_run(
         "seconds": float(seconds.sum()),
         "share_cut": float((seconds - longest).clip(lower=0).sum() / seconds.sum()),
         "skipped": len(every) - len(labelled),
-        "features": {"set": config["features"]["set"], **features.recipe},
+        "features": {
+            "set": config["features"]["set"],
+            **features.recipe,
+            **{key: next(iter(features.provenance.values()))[key] for key in ("checkpoint", "revision")},
+        },
         "provenance": [
             json.loads(each) for each in Counter(shard.attributes["provenance"] for shard in features.shards)
         ],
@@ -83,7 +87,7 @@ def _encoder_warnings(run: dict) -> list[str]:
             run["skipped"] > 0
         ),
         "Zeros were padded before the encoder: they change the frames of the speech and reveal its length.": (
-            features["pad"] == "before"
+            features.get("pad") == "before"
         ),
         "The features were computed in several ways (see below): compute type, device or versions differ.": (
             len(run["provenance"]) > 1

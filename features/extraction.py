@@ -12,11 +12,12 @@ import numpy as np
 import torch
 import transformers
 
-from data.errors import UserError, listed
+from data.errors import UserError
 from data.shards import Rows, Shard, ShardWriter
+from features.encoder import Encoder
+from features.quantisation import Noise, restore
 from features.settings import SslSettings
-from features.ssl import Encoder
-from features.store import KIND, frames_checksum, layer_rows, stored_form
+from features.store import KIND, frames_checksum, layer_rows, noise_rows, stored_form
 
 _BATCH_SECONDS = {"cpu": 6.0, "cuda": 192.0}  # on a CPU, activations of more no longer fit its cache
 _QUEUED_BATCHES = 4
@@ -28,22 +29,28 @@ class _Batch:
 
     places: list[int]
     num_frames: int
-    waveforms: torch.Tensor  # [B, num_samples]
+    inputs: list[np.ndarray]
 
 
 def recipe_of(settings: SslSettings, encoder: Encoder, clips: Shard) -> dict:
-    """What determines a feature set's content beside the sound itself; also its description for readers."""
+    """What determines a feature set's content beside the sound itself and the compute type.
+
+    Where the weights came from is no part of it: a checkpoint of the Hugging Face hub and a local copy are the same.
+    """
     return {
         "kind": settings.kind,
-        "checkpoint": settings.checkpoint,
-        "revision": encoder.revision,
         "weights": encoder.weights,
         "layers": encoder.layers,
         "dimension": encoder.dimension,
         "storage": settings.storage,
-        "pad": settings.pad,
+        **encoder.recipe,
         "clips": {name: clips.attributes[name] for name in ("sample_rate", "seconds", "crop")},
     }
+
+
+def full_length(clips: Shard) -> int | None:
+    """Samples of a clip of full length; None where whole utterances are kept."""
+    return round(clips.attributes["seconds"] * clips.attributes["sample_rate"]) or None
 
 
 def extract_shard(
@@ -60,7 +67,7 @@ def extract_shard(
     Args:
         clips: a shard of clips.
         path: the shard of features to write.
-        settings: layers, storage, pad.
+        settings: storage.
         encoder: loaded for these settings.
         fingerprint: of the result, kept in it.
         batch_size: clips per batch; None chooses by duration.
@@ -70,87 +77,88 @@ def extract_shard(
         UserError: another sample rate than the encoder's, a clip shorter than its frames, values that are not finite,
             a full disk.
     """
-    if clips.attributes["sample_rate"] != encoder.sample_rate:
-        raise UserError(
-            f"{clips.path}: clips of {clips.attributes['sample_rate']} Hz, but {settings.checkpoint} "
-            f"expects {encoder.sample_rate} Hz; mend clips.sample_rate."
-        )
-    num_samples = _samples_to_encode(clips, settings)
-    num_frames = np.array([encoder.geometry.num_frames(count) for count in num_samples])
-    if too_short := [name for name, count in zip(clips.ids, num_frames, strict=True) if count < 1]:
-        raise UserError(f"{clips.path}: clips shorter than one frame of this encoder:\n{listed(too_short)}")
+    check_clips(clips, encoder)
+    num_samples = clips.lengths.tolist()
+    num_frames = [encoder.num_frames(count) for count in num_samples]
     provenance = {
-        "compute_dtype": str(encoder.compute_dtype).removeprefix("torch."),
+        "checkpoint": encoder.name,
+        "revision": encoder.revision,
+        "compute_dtype": encoder.compute_type,
         "device": encoder.device.type,
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         "python": platform.python_version(),
     }
+    layout = encoder.layers, encoder.dimension, settings.storage
     with ShardWriter(
         path,
         KIND,
         ids=clips.ids,
         lengths=num_frames,
-        rows=layer_rows(encoder.layers, encoder.dimension, settings.storage),
+        rows=[*layer_rows(*layout), Rows("checksum", "u4", per="utterance"), *noise_rows(*layout)],
         columns={"seconds": clips.column("seconds")},
-        late_columns=[Rows("checksum", "u4")],
         attributes={
             "fingerprint": fingerprint,
             "recipe": json.dumps(recipe_of(settings, encoder, clips), sort_keys=True),
-            "frame_rate": encoder.sample_rate / encoder.geometry.stride,
+            "frame_rate": encoder.sample_rate / encoder.stride,
             "provenance": json.dumps(provenance, sort_keys=True),
         },
     ) as shard:
-        read_ahead = _ReadAhead(_batches(clips, num_samples, num_frames, encoder, batch_size))
-        with read_ahead, _Writer(shard, clips.ids, encoder.layers, settings.storage) as writer:
+        read_ahead = _ReadAhead(_batches(clips, num_frames, encoder, batch_size))
+        with read_ahead, _Writer(shard, clips.ids, encoder, settings.storage) as writer:
             for batch in read_ahead:
                 writer.put(batch, _encode(batch, encoder))
                 on_clips(len(batch.places))
-        shard.set_column("checksum", writer.checksums)
+        for name, values in writer.summaries().items():
+            shard.set(name, values)
 
 
-def _samples_to_encode(clips: Shard, settings: SslSettings) -> np.ndarray:
-    """Samples per clip that go through the encoder, before the cut to whole frames."""
-    if settings.pad == "after":
-        return clips.lengths
-    if not clips.attributes["seconds"]:
-        raise UserError("pad: before needs clips of a fixed length; set clips.<recipe>.seconds.")
-    full = round(clips.attributes["seconds"] * clips.attributes["sample_rate"])
-    return np.full(len(clips.ids), full)
+def check_clips(clips: Shard, encoder: Encoder) -> None:
+    """Refuse clips that an encoder cannot take.
+
+    Raises:
+        UserError: another sample rate than the encoder's, or clips that are too short or too long.
+    """
+    if clips.attributes["sample_rate"] != encoder.sample_rate:
+        raise UserError(
+            f"{clips.path}: clips of {clips.attributes['sample_rate']} Hz, but {encoder.name} "
+            f"expects {encoder.sample_rate} Hz; change clips.<recipe>.sample_rate."
+        )
+    try:
+        encoder.check_lengths(clips.ids, clips.lengths.tolist())
+    except UserError as error:
+        raise UserError(f"{clips.path}: {error}") from None
 
 
-def _batches(clips, num_samples, num_frames, encoder, batch_size) -> Iterator[_Batch]:
+def _batches(clips: Shard, num_frames: list[int], encoder: Encoder, batch_size: int | None) -> Iterator[_Batch]:
     """Batches of clips with the same number of frames, longest first, so that a lack of memory shows at once."""
     waveform = clips.rows("waveform")
     order = sorted(range(len(clips.ids)), key=lambda place: (-num_frames[place], place))
     while order:
-        frames = int(num_frames[order[0]])
-        length = encoder.geometry.num_samples(frames)
-        seconds = length / encoder.sample_rate
+        frames = num_frames[order[0]]
+        seconds = encoder.encoded_seconds(int(clips.lengths[order[0]]))
         most = batch_size or max(1, round(_BATCH_SECONDS[encoder.device.type] / seconds))
         places = [place for place in order[:most] if num_frames[place] == frames]
         order = order[len(places) :]
-        batch = np.zeros((len(places), length), np.float32)
-        for row, place in enumerate(places):
-            samples = waveform[clips.offsets[place] : clips.offsets[place + 1]][:length]
-            batch[row, : len(samples)] = encoder.scale(samples.astype(np.float32) / 32768)
-        yield _Batch(places, frames, torch.from_numpy(batch))
+        samples = [waveform[clips.offsets[place] : clips.offsets[place + 1]] for place in places]
+        yield _Batch(places, frames, [encoder.prepare(each.astype(np.float32) / 32768) for each in samples])
 
 
 def _encode(batch: _Batch, encoder: Encoder) -> list[torch.Tensor]:
     """Encode a batch; in halves where the GPU's memory does not hold it."""
     try:
-        return encoder.encode(batch.waveforms)
+        return [layer[:, : batch.num_frames] for layer in encoder.encode(batch.inputs)]
     except torch.OutOfMemoryError as error:
         if len(batch.places) == 1:
+            seconds = batch.num_frames * encoder.stride / encoder.sample_rate
             raise UserError(
-                f"out of GPU memory on a single clip of {batch.waveforms.shape[1] / encoder.sample_rate:.1f} s; "
-                "shorten the clips (clips.<recipe>.seconds) or set runtime.device: cpu."
+                f"out of GPU memory on a single clip of {seconds:.1f} s; shorten the clips "
+                "(clips.<recipe>.seconds) or set runtime.device: cpu."
             ) from error
     torch.cuda.empty_cache()
     middle = len(batch.places) // 2
     halves = [
-        _encode(_Batch(batch.places[part], batch.num_frames, batch.waveforms[part]), encoder)
+        _encode(_Batch(batch.places[part], batch.num_frames, batch.inputs[part]), encoder)
         for part in (slice(middle), slice(middle, None))
     ]
     return [torch.cat(layers) for layers in zip(*halves, strict=True)]
@@ -196,9 +204,10 @@ class _ReadAhead:
 class _Writer:
     """Store encoded batches in a thread of its own: convert, check, sum and write."""
 
-    def __init__(self, shard: ShardWriter, ids: list[str], layers: list[int], storage: str):
-        self.checksums = np.zeros(len(ids), np.uint32)
-        self._shard, self._ids, self._layers, self._storage = shard, ids, layers, storage
+    def __init__(self, shard: ShardWriter, ids: list[str], encoder: Encoder, storage: str):
+        self._shard, self._ids, self._layers, self._storage = shard, ids, encoder.layers, storage
+        self._checksums = np.zeros(len(ids), np.uint32)
+        self._noise = {layer: Noise(encoder.dimension) for layer in encoder.layers if storage == "int8"}
         self._queue: queue.Queue = queue.Queue(_QUEUED_BATCHES)
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._drain, daemon=True)
@@ -212,6 +221,12 @@ class _Writer:
         if self._error:
             raise self._error
         self._queue.put((batch, layers))
+
+    def summaries(self) -> dict[str, np.ndarray]:
+        """What is known at the end: the checksums [N], and the noise of int8 [1, D] per layer."""
+        return {"checksum": self._checksums} | {
+            f"noise_{layer}": noise.relative()[None] for layer, noise in self._noise.items()
+        }
 
     def __exit__(self, kind, error, trace):
         self._queue.put(None)
@@ -232,17 +247,20 @@ class _Writer:
         stored: dict[str, np.ndarray] = {}  # dataset -> [B, T, ...]
         finite = np.ones(len(batch.places), bool)
         for layer, frames in zip(self._layers, layers, strict=True):
-            form = stored_form(frames.float().numpy(), layer, self._storage)
+            frames = frames.numpy()
+            form = stored_form(frames, layer, self._storage)
             finite &= np.logical_and.reduce(
                 [np.isfinite(rows).reshape(len(finite), -1).all(1) for rows in form.values()]
             )
             stored |= form
+            if self._noise:
+                self._noise[layer].add(frames, restore(*form.values()))
         if not finite.all():
             raise UserError(
                 f"{self._ids[batch.places[int(finite.argmin())]]}: the encoder's output does not fit {self._storage} "
-                "or is not finite. Try runtime.compute_dtype: float32; else the checkpoint is broken."
+                "or is not finite. Try features.<set>.compute_dtype: float32; else the checkpoint is broken."
             )
         for row, place in enumerate(batch.places):
             rows = {name: values[row] for name, values in stored.items()}
             self._shard.write(place, rows)
-            self.checksums[place] = frames_checksum(list(rows.values()))
+            self._checksums[place] = frames_checksum(list(rows.values()))

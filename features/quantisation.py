@@ -1,21 +1,62 @@
-"""Frames as int8 with one scale per frame: half of float16's bytes."""
+"""Frames as int8, with an offset and a scale per utterance and dimension: half of float16's bytes."""
 
 import numpy as np
 
 _LARGEST = 127
 
 
-def quantise(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Round every frame to 255 steps between minus and plus its largest magnitude.
+def quantise(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Round each dimension of an utterance to 255 steps between its smallest and its largest value.
+
+    A dimension with outliers costs no other one, nor any other utterance, its precision.
 
     Args:
-        frames: float [..., T, D], finite.
+        frames: float32 [..., T, D], finite.
 
     Returns:
-        Steps int8 [..., T, D] and scale float32 [..., T]: ``steps * scale`` is off by at most half of ``scale``, which
-        is the frame's largest magnitude divided by 127.
+        Steps int8 [..., T, D], offset float16 [..., D], scale float16 [..., D]: ``offset + steps * scale`` is off by at
+        most half of ``scale``. Infinite offsets or scales stand for values that float16 cannot hold.
     """
     frames = frames.astype(np.float32, copy=False)
-    scale = np.abs(frames).max(axis=-1) / np.float32(_LARGEST)
-    divisor = np.where(scale > 0, scale, 1)[..., None]
-    return np.rint(frames / divisor).clip(-_LARGEST, _LARGEST).astype(np.int8), scale
+    low, high = frames.min(axis=-2), frames.max(axis=-2)
+    offset = ((low + high) / 2).astype(np.float16)
+    centre = offset.astype(np.float32)
+    needed = np.maximum(high - centre, centre - low) / np.float32(_LARGEST)
+    scale = needed.astype(np.float16)
+    scale = np.where(scale.astype(np.float32) < needed, np.nextafter(scale, np.float16(np.inf)), scale)
+    divisor = np.where(scale > 0, scale, 1).astype(np.float32)
+    steps = np.rint((frames - centre[..., None, :]) / divisor[..., None, :])
+    return steps.clip(-_LARGEST, _LARGEST).astype(np.int8), offset, scale
+
+
+def restore(steps: np.ndarray, offset: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Frames float32 [..., T, D] from what `quantise` returned."""
+    return steps * scale[..., None, :].astype(np.float32) + offset[..., None, :].astype(np.float32)
+
+
+class Noise:
+    """How much int8 adds to each dimension, gathered over the utterances of a shard.
+
+    Args:
+        dimension: D.
+    """
+
+    def __init__(self, dimension: int):
+        self._count = 0
+        self._sum, self._squares, self._errors = (np.zeros(dimension) for _ in range(3))
+
+    def add(self, frames: np.ndarray, restored: np.ndarray) -> None:
+        """Take in frames float32 [..., D] and what is read back of them."""
+        frames = frames.reshape(-1, frames.shape[-1])
+        error = frames - restored.reshape(frames.shape)
+        self._count += len(frames)
+        self._sum += frames.sum(axis=0, dtype=np.float64)
+        self._squares += np.einsum("td,td->d", frames, frames, dtype=np.float64)
+        self._errors += np.einsum("td,td->d", error, error, dtype=np.float64)
+
+    def relative(self) -> np.ndarray:
+        """Per dimension [D] the noise's deviation as a share of the dimension's own; 0 where nothing varies."""
+        mean = self._sum / max(1, self._count)
+        variance = np.maximum(self._squares / max(1, self._count) - mean**2, 0)
+        noise = self._errors / max(1, self._count)
+        return np.sqrt(np.divide(noise, variance, out=np.zeros_like(noise), where=variance > 1e-12 * (mean**2 + 1e-12)))

@@ -8,6 +8,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from data.settings import Settings
 
+COMPUTE_TYPES = ("float32", "bfloat16", "float16")
+
 _UNTRAINED = re.compile(r"untrained(?::(?P<seed>\d{1,9})(?:,layers=(?P<layers>\d{1,2}))?)?")
 
 
@@ -25,12 +27,17 @@ class SslSettings(Settings):
     Attributes:
         clips: the recipe of ``clips`` to encode.
         checkpoint: a Hugging Face id, a local folder, or ``untrained[:seed[,layers=n]]``: HuBERT-base with seeded
-            random weights. A local folder is known by its name: give changed weights a new one, or ``dvc repro -f``.
+            random weights.
         revision: commit or tag of a Hugging Face id.
         layers: which hidden states to store: 0 is the input of the transformer, 12 the last layer of the base size.
-        storage: element type of the stored frames; ``int8`` keeps a scale per frame and layer, and half of the bytes.
-        pad: ``after`` encodes every clip at its own length; ``before`` fills it up with zeros first, as the original
-            did, which changes the frames of the speech itself.
+        storage: element type of the stored frames; ``int8`` keeps an offset and a scale per utterance and dimension,
+            and takes half of the bytes.
+        compute_dtype: the encoder's arithmetic. A named type is kept to. ``auto`` takes what is there: first the type
+            of the current features, then this machine's own (bfloat16 where the processor has it), then any.
+        pad: encoders of raw waveforms only. ``after`` (null means the same) encodes every clip at its own length;
+            ``before`` fills it up with zeros first, as the original did, which changes the frames of the speech itself.
+        context: Whisper only. ``clip`` (null means the same) encodes the clip's own mel frames; ``full`` fills up the
+            30 s that it was trained on with zeros, at 15 times the cost.
     """
 
     kind: Literal["ssl"] = "ssl"
@@ -39,7 +46,9 @@ class SslSettings(Settings):
     revision: str | None = None
     layers: Annotated[list[Annotated[int, Field(ge=0, le=48)]], Field(min_length=1)] | Literal["all"] = [12]
     storage: Literal["float16", "int8"] = "float16"
-    pad: Literal["after", "before"] = "after"
+    compute_dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    pad: Literal["after", "before"] | None = None
+    context: Literal["clip", "full"] | None = None
 
     @model_validator(mode="after")
     def _layers_exist(self):
@@ -47,6 +56,14 @@ class SslSettings(Settings):
             depth = untrained_parts(self.checkpoint)[1]
             if max(self.layers) > depth:
                 raise ValueError(f"layers: {self.checkpoint} has layers 0 to {depth}, not {max(self.layers)}")
+        return self
+
+    @model_validator(mode="after")
+    def _pad_or_context(self):
+        if self.pad and self.context:
+            raise ValueError("pad is for encoders of raw waveforms and context for Whisper; leave one of them out")
+        if self.context and is_untrained(self.checkpoint):
+            raise ValueError(f"context is for Whisper, and {self.checkpoint} is HuBERT; use pad")
         return self
 
     def known_layers(self) -> list[int] | None:

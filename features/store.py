@@ -1,9 +1,9 @@
 """The HDF5 store of frame features: ``<folder>/<shard>.h5``, one contiguous dataset per layer.
 
-Each shard holds ``layer_<k>`` [sum of frames, D] (with ``storage: int8`` also ``scale_<k>`` [sum of frames]),
-``offsets`` [N+1], ``id`` [N], ``checksum`` [N] (CRC-32 of an utterance's frames over all layers in order), ``seconds``
-[N] (the uncut utterance), and attributes: fingerprint, recipe, frame rate and provenance. See `data.shards` for the
-file itself.
+Each shard holds ``layer_<k>`` [sum of frames, D] (with ``storage: int8`` also ``offset_<k>`` and ``scale_<k>`` [N, D],
+and ``noise_<k>`` [1, D]), ``offsets`` [N+1], ``id`` [N], ``checksum`` [N] (CRC-32 of an utterance's frames over all
+layers in order), ``seconds`` [N] (the uncut utterance), and attributes: fingerprint, recipe, frame rate and
+provenance. See `data.shards` for the file itself.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ import torch
 
 from data.errors import UserError
 from data.shards import Rows, Shard, content_digest
-from features.quantisation import quantise
+from features.quantisation import quantise, restore
 
 KIND = "emocache-features"
 
@@ -29,32 +29,37 @@ def layer_name(layer: int) -> str:
     return f"layer_{layer}"
 
 
-def scale_name(layer: int) -> str:
-    """The name of the dataset of a layer's scales, one per frame, under ``storage: int8``."""
-    return f"scale_{layer}"
-
-
 def listed_layers(layers: int | list[int]) -> list[int]:
     """One layer (frames [T, D]) or several (frames [L, T, D]), as a list."""
     return [layers] if isinstance(layers, int) else layers
 
 
 def layer_rows(layers: Sequence[int], dimension: int, storage: str) -> list[Rows]:
-    """The datasets of rows that hold some layers, in the order of the checksum."""
+    """The datasets that hold some layers, in the order of the checksum."""
     rows = []
     for layer in layers:
-        rows.append(Rows(layer_name(layer), {"float16": "f2", "int8": "i1"}[storage], (dimension,)))
         if storage == "int8":
-            rows.append(Rows(scale_name(layer), "f4"))
+            rows += [
+                Rows(layer_name(layer), "i1", (dimension,)),
+                Rows(f"offset_{layer}", "f2", (dimension,), per="utterance"),
+                Rows(f"scale_{layer}", "f2", (dimension,), per="utterance"),
+            ]
+        else:
+            rows.append(Rows(layer_name(layer), "f2", (dimension,)))
     return rows
 
 
+def noise_rows(layers: Sequence[int], dimension: int, storage: str) -> list[Rows]:
+    """The datasets that say what int8 costs each dimension; none for float16."""
+    return [Rows(f"noise_{layer}", "f4", (dimension,), per="shard") for layer in layers if storage == "int8"]
+
+
 def stored_form(frames: np.ndarray, layer: int, storage: str) -> dict[str, np.ndarray]:
-    """Frames float32 [..., T, D] of a layer as they are stored: dataset -> rows [..., T, ...]."""
+    """Frames float32 [..., T, D] of a layer as they are stored: dataset -> [..., T, D] or [..., D]."""
     with np.errstate(over="ignore", invalid="ignore"):  # the writer looks for values that do not fit
         if storage == "int8":
-            steps, scale = quantise(frames)
-            return {layer_name(layer): steps, scale_name(layer): scale}
+            names = layer_name(layer), f"offset_{layer}", f"scale_{layer}"
+            return dict(zip(names, quantise(frames), strict=True))
         return {layer_name(layer): frames.astype(np.float16)}
 
 
@@ -68,9 +73,10 @@ def frames_checksum(rows: Sequence[np.ndarray]) -> int:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an utterance's frames are."""
+    """Where an utterance's frames are: in which shard, as which of its utterances, in which rows."""
 
     shard: int
+    index: int
     start: int
     stop: int
 
@@ -83,7 +89,8 @@ class FeatureSet:
         verify: read every file once and compare its SHA-256; workers of a process that did may leave it out.
 
     Raises:
-        UserError: no shard here, or one that is damaged, of another format, or of another recipe than the others.
+        UserError: no shard here, or one that is damaged, of another format, or of another recipe than the others; or
+            an utterance that is in two shards.
     """
 
     def __init__(self, folder: Path, verify: bool = True):
@@ -93,16 +100,56 @@ class FeatureSet:
             raise UserError(f"{folder}: no features here. Run `dvc repro`, or `dvc pull` if a colleague has made them.")
         self.shards = [Shard(path, KIND, verify) for path in paths]
         self._check_recipes()
-        self.places = {
-            identifier: Place(number, int(start), int(stop))
-            for number, shard in enumerate(self.shards)
-            for identifier, start, stop in zip(shard.ids, shard.offsets, shard.offsets[1:], strict=False)
-        }
+        self.places: dict[str, Place] = {}
+        for number, shard in enumerate(self.shards):
+            rows = zip(shard.ids, shard.offsets.tolist(), shard.offsets[1:].tolist(), strict=False)
+            for index, (identifier, start, stop) in enumerate(rows):
+                if identifier in self.places:
+                    other = self.shards[self.places[identifier].shard].path.name
+                    raise UserError(
+                        f"{folder}: duplicate utterance id {identifier!r}, in {other} and {shard.path.name}. "
+                        f"Remove what should not be there and run `dvc repro`."
+                    )
+                self.places[identifier] = Place(number, index, start, stop)
 
     @cached_property
     def recipe(self) -> dict:
-        """What made the features: checkpoint, weights, layers, storage, pad, and the clips' recipe."""
+        """What determines the features beside the sound: weights, layers, storage, pad or context, and the clips'."""
         return json.loads(self.shards[0].attributes["recipe"])
+
+    @cached_property
+    def provenance(self) -> dict[str, dict]:
+        """Per shard what made it: checkpoint and revision, compute type, device, library versions."""
+        return {shard.path.stem: json.loads(shard.attributes["provenance"]) for shard in self.shards}
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """The names of the checkpoints that the shards' makers gave; equal weights may have several."""
+        return list(dict.fromkeys(each["checkpoint"] for each in self.provenance.values()))
+
+    def mixed_types(self) -> str | None:
+        """A sentence that names which shards were computed in which type, if they differ; None if they don't."""
+        types: dict[str, list[str]] = {}
+        for name, provenance in self.provenance.items():
+            types.setdefault(provenance["compute_dtype"], []).append(name)
+        if len(types) < 2:
+            return None
+        named = "; ".join(f"{compute_type}: {', '.join(shards)}" for compute_type, shards in types.items())
+        return (
+            f"Mixed compute types in the features {self.folder.name} ({named}): their frames differ by rounding, and "
+            f"so may folds. `ser store discard {self.folder.name}`, then `dvc repro`, encodes all of them in one type."
+        )
+
+    def worst_noise(self) -> tuple[float, int, int] | None:
+        """The largest noise of int8, as a share of its dimension's deviation, with its layer and dimension.
+
+        None where frames are stored as float16.
+        """
+        if not self.is_quantised:
+            return None
+        noise = {layer: np.max([rows[0] for rows in self._rows(f"noise_{layer}")], axis=0) for layer in self.layers}
+        layer = max(noise, key=lambda each: noise[each].max())
+        return float(noise[layer].max()), layer, int(noise[layer].argmax())
 
     @property
     def layers(self) -> list[int]:
@@ -158,7 +205,7 @@ class FeatureSet:
         rows = self.maps(layer)[place.shard][place.start : place.stop]
         if not self.is_quantised:
             return rows
-        return rows * self.scales(layer)[place.shard][place.start : place.stop, None]
+        return restore(rows, *(each[place.shard][place.index] for each in self.offsets_and_scales(layer)))
 
     def mean_frame(self, identifier: str, layers: int | list[int]) -> np.ndarray:
         """One utterance's mean over its frames, and over the layers if there are several: float32 [D]."""
@@ -172,16 +219,16 @@ class FeatureSet:
 
     @property
     def is_quantised(self) -> bool:
-        """Whether frames are stored as int8, with a scale each."""
+        """Whether frames are stored as int8, with an offset and a scale per utterance and dimension."""
         return self.recipe["storage"] == "int8"
 
     def maps(self, layer: int) -> list[np.ndarray]:
         """One layer of every shard as it is stored, memory-mapped [frames, D]."""
         return self._rows(layer_name(layer))
 
-    def scales(self, layer: int) -> list[np.ndarray]:
-        """The scales of one layer of every shard, memory-mapped [frames]; only if `is_quantised`."""
-        return self._rows(scale_name(layer))
+    def offsets_and_scales(self, layer: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Offsets and scales of one layer of every shard, memory-mapped [N, D]; only if `is_quantised`."""
+        return self._rows(f"offset_{layer}"), self._rows(f"scale_{layer}")
 
     def _rows(self, name: str) -> list[np.ndarray]:
         if name not in self._maps:
@@ -224,10 +271,11 @@ def verify_shard(path: Path) -> list[str]:
         return [str(error)]
     recipe = json.loads(shard.attributes["recipe"])
     datasets = layer_rows(recipe["layers"], recipe["dimension"], recipe["storage"])
-    maps = [shard.rows(dataset.name) for dataset in datasets]
+    maps = [(shard.rows(dataset.name), dataset.per) for dataset in datasets]
     problems = []
     for place, identifier in enumerate(shard.ids):
-        frames = [rows[shard.offsets[place] : shard.offsets[place + 1]] for rows in maps]
+        own = slice(*shard.offsets[place : place + 2])
+        frames = [rows[own] if per == "frame" else rows[place] for rows, per in maps]
         if frames_checksum(frames) != shard.column("checksum")[place]:
             problems.append(f"{path}: {identifier}: checksum differs")
         if not all(np.isfinite(layer).all() for layer in frames):

@@ -1,5 +1,6 @@
 """artifacts/clips/<recipe> -> artifacts/features/<set>/<shard>.h5."""
 
+import math
 import shutil
 import sys
 from pathlib import Path
@@ -7,9 +8,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from data.clips import open_clips
-from data.shards import content_digest
-from features.extraction import extract_shard, recipe_of
-from features.ssl import Encoder, choose_compute_dtype
+from data.errors import UserError
+from data.shards import Shard, content_digest
+from features.encoder import Encoder
+from features.extraction import check_clips, extract_shard, full_length, recipe_of
+from features.settings import COMPUTE_TYPES, SslSettings
+from features.ssl import choose_compute_dtype, open_encoder
+from features.store import FeatureSet
 from stages.pieces import Piece, fingerprint, make_pieces
 from stages.running import ARTIFACTS, run_stage
 from stages.schema import read_params
@@ -18,36 +23,60 @@ from stages.schema import read_params
 def main(name: str) -> None:
     params = read_params()
     settings, runtime = params.features[name], params.runtime
-    device = runtime.choose_device()
-    encoder = Encoder(settings, device, choose_compute_dtype(runtime.compute_dtype, device))
     clips_folder = ARTIFACTS / "clips" / settings.clips
     shards = [open_clips(path) for path in sorted(clips_folder.glob("*.h5"))]
-    pieces = {}
+    if not shards:
+        raise UserError(f"{clips_folder}: no clips here. Run `dvc repro`, or `dvc pull preprocess`.")
+    device = runtime.choose_device()
+    compute_dtype = choose_compute_dtype(settings.compute_dtype, device)
+    encoder = open_encoder(settings, device, compute_dtype, full_length(shards[0]))
     for clips in shards:
-        content = fingerprint(
-            stage="extract",
-            version=Path("features/VERSION").read_text(),
-            shard=clips.path.stem,
-            recipe=recipe_of(settings, encoder, clips),
-            clips=content_digest(clips.path),
-        )
-        pieces[Piece(content)] = clips
+        check_clips(clips, encoder)
+    alternatives = {clips.path.stem: _alternatives(settings, encoder, clips) for clips in shards}
+    clips_of = {piece: clips for clips in shards for piece in alternatives[clips.path.stem]}
     batch_size = None if runtime.batch_size == "auto" else runtime.batch_size
 
     def make(missing: list[Piece]):
-        total = sum(len(pieces[piece].ids) for piece in missing)
-        with tqdm(total=total, desc=f"extract {name} on {device.type}", unit="clip") as bar:
+        total = sum(len(clips_of[piece].ids) for piece in missing)
+        with tqdm(total=total, desc=f"extract {name} in {encoder.compute_type} on {device.type}", unit="clip") as bar:
             for piece in missing:
-                clips = pieces[piece]
+                clips = clips_of[piece]
                 path = piece.workshop / clips.path.name
                 extract_shard(clips, path, settings, encoder, piece.fingerprint, batch_size, bar.update)
                 yield piece
 
     output = ARTIFACTS / "features" / name
-    kept, made = make_pieces(output, list(pieces), make)
+    kept, made = make_pieces(output, list(alternatives.values()), make)
     if (clips_folder / "skipped.csv").exists():
         shutil.copyfile(clips_folder / "skipped.csv", output / "skipped.csv")
-    print(f"extract {name}: {len(pieces)} shards: {kept} kept, {made} made; {encoder.passes} clips encoded")
+    print(f"extract {name}: {len(shards)} shards: {kept} kept, {made} made; {encoder.passes} clips encoded")
+    _say_how(FeatureSet(output, verify=False))
+
+
+def _alternatives(settings: SslSettings, encoder: Encoder, clips: Shard) -> list[Piece]:
+    """The pieces that would do for a shard: one per compute type that is permitted, this machine's own first."""
+    content = fingerprint(
+        stage="extract",
+        version=Path("features/VERSION").read_text(),
+        shard=clips.path.stem,
+        recipe=recipe_of(settings, encoder, clips),
+        clips=content_digest(clips.path),
+    )
+    own = encoder.compute_type
+    others = [name for name in COMPUTE_TYPES if name != own and settings.compute_dtype == "auto"]
+    return [Piece(content, variant=name) for name in (own, *others)]
+
+
+def _say_how(features: FeatureSet) -> None:
+    """Print what a person should know of the set: mixed compute types, and what int8 costs."""
+    if mixture := features.mixed_types():
+        print(f"warning: {mixture}")
+    if noise := features.worst_noise():
+        share, layer, dimension = noise
+        print(
+            f"int8 adds noise of at most {share:.1%} of a dimension's deviation "
+            f"(layer {layer}, dimension {dimension}; signal-to-noise ratio {-20 * math.log10(share):.0f} dB)"
+        )
 
 
 if __name__ == "__main__":

@@ -10,17 +10,15 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-from data.digest import file_digest
 from data.errors import UserError
+from stages.dvc_cache import LIST, DvcCache
 from stages.running import ARTIFACTS
 
 _PIECES = ARTIFACTS / ".pieces"
-_LIST = "pieces.json"
+_VARIANT = "-"
 
 
 @dataclass(frozen=True)
@@ -30,20 +28,27 @@ class Piece:
     Attributes:
         fingerprint: names its content.
         target: where its files go, below the stage's output; empty for the output itself.
+        variant: which one it is of several contents of the same fingerprint that can stand for each other.
     """
 
     fingerprint: str
     target: str = ""
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        """Fingerprint and variant."""
+        return self.fingerprint + (_VARIANT + self.variant if self.variant else "")
 
     @property
     def workshop(self) -> Path:
         """Where it is made; exists only while it is unfinished."""
-        return _PIECES / f"{self.fingerprint}.partial"
+        return _PIECES / f"{self.name}.partial"
 
     @property
     def shelf(self) -> Path:
         """Where it lies once it is finished."""
-        return _PIECES / self.fingerprint
+        return _PIECES / self.name
 
 
 def fingerprint(**parts) -> str:
@@ -62,34 +67,73 @@ def code_digest(*places: str) -> str:
 
 
 def make_pieces(
-    output: Path, pieces: Sequence[Piece], make: Callable[[list[Piece]], Iterable[Piece]]
+    output: Path, wanted: Sequence[Piece | Sequence[Piece]], make: Callable[[list[Piece]], Iterable[Piece]]
 ) -> tuple[int, int]:
     """Assemble a stage's output from pieces, making those that are not there yet.
 
+    What the current output holds is kept, byte for byte, before any other piece that would do is looked for.
+
     Args:
         output: the stage's output folder; replaced.
-        pieces: all of it.
+        wanted: all of it; where several pieces would do, a list of them, the one that would be made first.
         make: given the missing pieces, each with an empty `Piece.workshop`, fills them and yields each one finished.
 
     Returns:
         How many pieces were kept and how many were made.
     """
     _PIECES.mkdir(parents=True, exist_ok=True)
-    cache = _Cache()
+    cache = DvcCache()
+    current = cache.current_pieces(output)
     for shelf in _PIECES.iterdir():
         if shelf.name.endswith(".partial") or cache.holds(shelf.name):
             _clear(shelf)
-    missing = [piece for piece in pieces if not (piece.shelf.is_dir() or cache.restore(piece))]
+    pieces = [_choose([entry] if isinstance(entry, Piece) else entry, current, cache) for entry in wanted]
+    missing = [piece for piece in pieces if not piece.shelf.is_dir()]
     for piece in missing:
         piece.workshop.mkdir()
     if missing:
         for piece in make(missing):
             piece.workshop.rename(piece.shelf)
-    unfinished = [piece.target or piece.fingerprint for piece in pieces if not piece.shelf.is_dir()]
+    unfinished = [piece.target or piece.name for piece in pieces if not piece.shelf.is_dir()]
     if unfinished:
         raise UserError(f"{output}: unfinished: {', '.join(unfinished)}")
     _assemble(output, pieces)
     return len(pieces) - len(missing), len(missing)
+
+
+def discard_pieces(output: Path) -> int:
+    """Forget the pieces of an output, in all their variants, here and in DVC's cache, so that they are made again.
+
+    Returns:
+        How many there were.
+    """
+    cache = DvcCache()
+    unwanted = {name.partition(_VARIANT)[0] for name in cache.current_pieces(output)}
+    shelves = _PIECES.iterdir() if _PIECES.is_dir() else ()
+    for shelf in [path for path in shelves if path.name.partition(_VARIANT)[0] in unwanted]:
+        _clear(shelf)
+    for name, contents in cache.pieces.items():
+        if name.partition(_VARIANT)[0] in unwanted:
+            for path in [path for files in contents for path in files.values()]:
+                path.unlink(missing_ok=True)
+    _clear(output)
+    return len(unwanted)
+
+
+def _choose(alternatives: Sequence[Piece], current: Sequence[str], cache: DvcCache) -> Piece:
+    """Of pieces that would all do, the current output's, else one that is finished, else the first one.
+
+    If it is finished, it is on its shelf afterwards.
+    """
+    for piece in sorted(alternatives, key=lambda each: each.name not in current):
+        if piece.shelf.is_dir():
+            return piece
+        if files := cache.files(piece.name):
+            for name, cached in files.items():
+                _link(cached, piece.workshop / name)
+            piece.workshop.rename(piece.shelf)
+            return piece
+    return alternatives[0]
 
 
 def _assemble(output: Path, pieces: Sequence[Piece]) -> None:
@@ -100,66 +144,12 @@ def _assemble(output: Path, pieces: Sequence[Piece]) -> None:
     for piece in pieces:
         files = sorted(path for path in piece.shelf.rglob("*") if path.is_file())
         names = [path.relative_to(piece.shelf).as_posix() for path in files]
-        contents[piece.fingerprint] = {name: (Path(piece.target) / name).as_posix() for name in names}
-        for name, target in contents[piece.fingerprint].items():
+        contents[piece.name] = {name: (Path(piece.target) / name).as_posix() for name in names}
+        for name, target in contents[piece.name].items():
             _link(piece.shelf / name, partial / target)
-    (partial / _LIST).write_text(json.dumps(contents, indent=1) + "\n")
+    (partial / LIST).write_text(json.dumps(contents, indent=1) + "\n")
     _clear(output)
     partial.rename(output)
-
-
-class _Cache:
-    """DVC's cache: what outputs it holds that were made of pieces, here or by a colleague."""
-
-    def restore(self, piece: Piece) -> bool:
-        """Link a piece back; whether the cache had all of it, undamaged."""
-        files = self._pieces.get(piece.fingerprint)
-        if files is None or not all(path.is_file() for path in files.values()):
-            return False
-        damaged = [
-            cached for cached in files.values() if file_digest(cached, "md5") != cached.parent.name + cached.name
-        ]
-        for cached in damaged:  # as DVC does when it finds one: it is not what its name says
-            cached.unlink()
-        if damaged:
-            return False
-        for name, cached in files.items():
-            _link(cached, piece.workshop / name)
-        piece.workshop.rename(piece.shelf)
-        return True
-
-    def holds(self, name: str) -> bool:
-        """Whether the cache has all files of a piece."""
-        return name in self._pieces and all(path.is_file() for path in self._pieces[name].values())
-
-    @cached_property
-    def _pieces(self) -> dict[str, dict[str, Path]]:
-        """Fingerprint -> name within the piece -> cached file, from the lists that stand in the outputs."""
-        pieces: dict[str, dict[str, Path]] = {}
-        root = cache_folder()
-        for listing in sorted(root.glob("??/*.dir")) if root else []:
-            with suppress(ValueError, KeyError, TypeError, OSError):
-                cached = {each["relpath"]: root / each["md5"][:2] / each["md5"][2:] for each in read_listing(listing)}
-                for name, files in json.loads(cached[_LIST].read_text()).items():
-                    pieces[name] = {within: cached[relative] for within, relative in files.items()}
-        return pieces
-
-
-def cache_folder() -> Path | None:
-    """DVC's cache of files by MD5, wherever this project keeps it; None outside of a DVC project."""
-    from dvc.exceptions import NotDvcRepoError  # DVC takes a while to import
-    from dvc.repo import Repo
-
-    try:
-        with Repo() as repo:
-            return Path(repo.cache.local.path)
-    except NotDvcRepoError:
-        return None
-
-
-def read_listing(path: Path) -> list[dict[str, str]]:
-    """DVC's list of the files of an output folder: ``relpath`` and ``md5`` of each."""
-    return json.loads(path.read_text())
 
 
 def _link(source: Path, target: Path) -> None:

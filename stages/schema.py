@@ -29,13 +29,11 @@ class RuntimeSettings(Settings):
 
     Attributes:
         device: ``auto`` takes the GPU if there is one.
-        compute_dtype: of the encoder; ``auto`` is bfloat16 where the processor has it, float32 elsewhere.
         batch_size: clips per pass of the encoder.
         workers: threads of preprocess, processes of train.
     """
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    compute_dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     batch_size: _Count = "auto"
     workers: _Count = "auto"
 

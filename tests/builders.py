@@ -44,10 +44,13 @@ def write_features(
     layers: tuple[int, ...] = (12,),
     storage: str = "float16",
     voice: float = 0.0,
+    compute_dtypes: tuple[str, ...] = ("float32",),
+    weights: str = "0" * 64,
 ) -> Path:
     """Shards of features, one per speaker; utterance ``s<speaker>-<n>-<class>`` has frames around its class's mean.
 
-    In lower layers less so. ``voice`` is how far the speakers' own means lie apart.
+    In lower layers less so. ``voice`` is how far the speakers' own means lie apart; the shards take turns
+    with ``compute_dtypes``.
     """
     random = np.random.default_rng(5)
     means = random.normal(0, 1.5, (classes, dimension))
@@ -61,8 +64,16 @@ def write_features(
             frames = {layer: (means[label] * layer / 12 + own + noise).astype(np.float32) for layer in layers}
             forms = [stored_form(values, layer, storage) for layer, values in frames.items()]
             utterances.append({name: rows for form in forms for name, rows in form.items()})
+        provenance = {
+            **{
+                "checkpoint": "untrained",
+                "revision": None,
+                "compute_dtype": compute_dtypes[speaker % len(compute_dtypes)],
+            },
+            **{"device": "cpu", "torch": "2", "transformers": "5", "python": "3"},
+        }
         recipe = {
-            "checkpoint": "untrained",
+            "weights": weights,
             "layers": list(layers),
             "dimension": dimension,
             "storage": storage,
@@ -75,19 +86,18 @@ def write_features(
             KIND,
             ids=[f"s{speaker}-{number}-{label}" for number, label in enumerate(labels)],
             lengths=lengths,
-            rows=layer_rows(layers, dimension, storage),
+            rows=[*layer_rows(layers, dimension, storage), Rows("checksum", "u4", per="utterance")],
             columns={"seconds": np.array(lengths) / 50},
-            late_columns=[Rows("checksum", "u4")],
             attributes={
                 "recipe": json.dumps(recipe),
                 "fingerprint": f"{speaker:064x}",
-                "provenance": "{}",
+                "provenance": json.dumps(provenance),
                 "frame_rate": 50.0,
             },
         ) as shard:
             for place, rows in enumerate(utterances):
                 shard.write(place, rows)
-            shard.set_column("checksum", np.array([frames_checksum(list(rows.values())) for rows in utterances]))
+            shard.set("checksum", np.array([frames_checksum(list(rows.values())) for rows in utterances]))
     return folder
 
 

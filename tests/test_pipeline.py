@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import soundfile
+import torch
 
+from features.ssl import choose_compute_dtype
 from tests.builders import Project, tiny_params, tone, write_emodb
 
 UTTERANCES = 40
@@ -70,7 +72,7 @@ def test_a_heads_parameter_trains_that_head_alone(project):
 
 def test_how_it_runs_is_no_reason_to_run_again(project):
     params = project.read_params()
-    params["runtime"] = {"device": "cpu", "compute_dtype": "float32", "batch_size": 3, "workers": 2}
+    params["runtime"] = {"device": "cpu", "batch_size": 3, "workers": 2}
     project.write_params(params)
     assert project.repro().ran == ["check"]
 
@@ -124,6 +126,51 @@ def test_back_again_costs_nothing_even_without_dvcs_run_cache(project):
     assert project.bytes_below("artifacts/features/hubert") == before
 
 
+def compute_types() -> tuple[str, str]:
+    """This machine's own type, and another one."""
+    own = str(choose_compute_dtype("auto", torch.device("cpu"))).removeprefix("torch.")
+    return own, "float32" if own != "float32" else "bfloat16"
+
+
+def set_compute_dtype(project: Project, name: str) -> int:
+    """Change the type, extract, and count the encoder passes."""
+    params = project.read_params()
+    params["features"]["hubert"]["compute_dtype"] = name
+    project.write_params(params)
+    return encoder_stages(project).encoded
+
+
+def test_features_never_change_their_compute_type_unasked(project):
+    """A cache that holds both types: what has not changed keeps its bytes, whatever else would do."""
+    own, other = compute_types()
+    before = project.bytes_below("artifacts/features/hubert")
+    assert set_compute_dtype(project, other) == UTTERANCES  # a named type is kept to
+    in_other = project.bytes_below("artifacts/features/hubert")
+    assert in_other["Session1.h5"] != before["Session1.h5"]
+
+    path = min((project.folder / "corpora/demo").glob("Session3/sentences/wav/*/*.wav"))
+    soundfile.write(path, tone(1.0), 16000)
+    shutil.rmtree(project.folder / ".dvc/cache/runs")
+    assert set_compute_dtype(project, "auto") == UTTERANCES // 5
+    after = project.bytes_below("artifacts/features/hubert")
+    changed = {name for name in in_other if in_other[name] != after[name]}
+    assert changed == {"Session3.h5", "Session3.json", "pieces.json"}
+    listing = project.run("python", "-m", "app.cli", "store", "ls")
+    assert f"{own}: Session3" in listing
+    assert f"{other}: Session1, Session2, Session4, Session5" in listing
+
+
+def test_a_discarded_set_is_really_encoded_again(project):
+    before = project.bytes_below("artifacts/features/hubert")
+    output = project.run("python", "-m", "app.cli", "store", "discard", "hubert")
+    assert "discarded 5 shards of hubert" in output
+    assert not (project.folder / "artifacts/features/hubert").exists()
+    assert encoder_stages(project).encoded == UTTERANCES
+    assert project.bytes_below("artifacts/features/hubert") == before
+    output = project.run("python", "-m", "app.cli", "store", "discard", "hubrt", ok=False)
+    assert "no feature set 'hubrt'; did you mean 'hubert'?" in output
+
+
 def test_a_byte_that_flips_on_the_disk_is_found_and_repaired(project):
     """The same file stands in artifacts/ and in DVC's cache, and nothing but its content shows the damage."""
     before = project.bytes_below("artifacts/features/hubert")
@@ -134,7 +181,7 @@ def test_a_byte_that_flips_on_the_disk_is_found_and_repaired(project):
     assert "Session4.h5" in project.run("python", "-m", "app.cli", "store", "repair")
     assert encoder_stages(project).encoded == UTTERANCES // 5
     assert project.bytes_below("artifacts/features/hubert") == before
-    assert "5 shards are sound" in project.run("python", "-m", "app.cli", "store", "verify")
+    assert "5 shards are intact" in project.run("python", "-m", "app.cli", "store", "verify")
 
 
 def flip_a_byte(path: Path) -> None:
@@ -211,7 +258,7 @@ def wait_for(condition, seconds: float = 60) -> None:
 
 def finished_pieces(project: Project) -> set[str]:
     folder = project.folder / "artifacts/.pieces"
-    return {path.name for path in folder.glob("*") if len(path.name) == 64} if folder.exists() else set()
+    return {path.name for path in folder.glob("*") if not path.name.endswith(".partial")} if folder.exists() else set()
 
 
 def kill_after_a_piece(project: Project, stage: str, *arguments: str) -> None:

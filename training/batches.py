@@ -1,6 +1,7 @@
 """Frames by utterance id: gathered from the memory map, from flat tensors on the GPU, or their means alone."""
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -43,26 +44,36 @@ class DeviceFrames:
         several = listed_layers(layers)
         self._single, self._device = isinstance(layers, int), device
         self._flat = [_concatenated(features.maps(layer), device) for layer in several]
-        self._scales = [
-            _concatenated(features.scales(layer), device)[:, None] if features.is_quantised else None
+        self._restoring = [
+            [_concatenated(each, device) for each in features.offsets_and_scales(layer)]
+            if features.is_quantised
+            else None
             for layer in several
         ]
-        bases = np.concatenate([[0], np.cumsum([len(rows) for rows in features.maps(several[0])])])
+        bases = _bases(len(rows) for rows in features.maps(several[0]))
+        utterances = _bases(len(shard.ids) for shard in features.shards)
         self._rows = {
-            identifier: (int(bases[place.shard]) + place.start, place.stop - place.start)
+            identifier: (
+                *(bases[place.shard] + place.start, place.stop - place.start),
+                utterances[place.shard] + place.index,
+            )
             for identifier, place in features.places.items()
         }
 
     def gather(self, identifiers: Sequence[str]) -> tuple[Tensor, Tensor]:
         """See `FrameSource`."""
-        starts, lengths = torch.tensor([self._rows[identifier] for identifier in identifiers], device=self._device).T
+        rows = torch.tensor([self._rows[identifier] for identifier in identifiers], device=self._device)
+        starts, lengths, utterances = rows.T
         steps = torch.arange(int(lengths.max()), device=self._device)
-        real = steps < lengths[:, None]
-        index = torch.where(real, starts[:, None] + steps, starts[:, None])
-        layers = [
-            flat[index].float() * (real[..., None] if scales is None else scales[index] * real[..., None])
-            for flat, scales in zip(self._flat, self._scales, strict=True)
-        ]
+        real = (steps < lengths[:, None])[..., None]
+        index = torch.where(real[..., 0], starts[:, None] + steps, starts[:, None])
+        layers = []
+        for flat, restoring in itertools.zip_longest(self._flat, self._restoring):
+            frames = flat[index].float()
+            if restoring:
+                offset, scale = (each[utterances][:, None].float() for each in restoring)
+                frames = frames * scale + offset
+            layers.append(frames * real)
         return layers[0] if self._single else torch.stack(layers, dim=1), lengths
 
 
@@ -171,6 +182,11 @@ def balanced_batches(labels: Sequence[int], batch_size: int, generator: torch.Ge
 def _cut(order: Tensor, batch_size: int) -> Iterator[list[int]]:
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size].tolist()
+
+
+def _bases(counts: Iterable[int]) -> list[int]:
+    """Where each part begins when all are put end to end."""
+    return [0, *itertools.accumulate(counts)]
 
 
 def _concatenated(parts: Sequence[np.ndarray], device: torch.device) -> Tensor:

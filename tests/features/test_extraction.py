@@ -1,4 +1,4 @@
-"""Stored frames are the encoder's own, whoever else is in the batch."""
+"""Stored frames are the encoder's own output for the clip as it is, whoever else is in the batch."""
 
 import json
 import shutil
@@ -7,27 +7,45 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torchaudio.models.wav2vec2.utils import import_huggingface_model
-from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
+from transformers import (
+    Data2VecAudioConfig,
+    Data2VecAudioModel,
+    HubertConfig,
+    HubertModel,
+    Wav2Vec2Config,
+    Wav2Vec2ConformerConfig,
+    Wav2Vec2ConformerModel,
+    Wav2Vec2FeatureExtractor,
+    Wav2Vec2Model,
+    WavLMConfig,
+    WavLMModel,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+)
 
 from data.clips import ClipsSettings, open_clips, write_clips
 from data.errors import UserError
-from features.extraction import extract_shard
+from features.checkpoints import untrained_hubert
+from features.extraction import extract_shard, full_length
 from features.settings import SslSettings
-from features.ssl import Encoder, untrained_hubert
+from features.ssl import open_encoder
 from features.store import FeatureSet, verify_shard
 from tests.builders import TINY_ENCODER, tone
 
 SMALL = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+LARGE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
 CPU = torch.device("cpu")
-SECONDS = {"a": 1.0, "b": 0.6, "c": 1.0, "d": 0.03, "e": 0.6, "f": 0.61}
+# "a" and "f" have the same number of frames as "c" and "e", and other numbers of samples
+SECONDS = {"a": 1.0, "b": 0.6, "c": 0.9951, "d": 0.03, "e": 0.61, "f": 0.6179}
 
 
 def samples_of(name: str) -> np.ndarray:
-    """One clip's sound as 16-bit samples."""
+    """One clip's sound as 16-bit samples: a tone that swells, off the zero line."""
     waveform = tone(SECONDS[name], frequency=150 + 60 * list(SECONDS).index(name))
-    return np.round(waveform * 32768).astype(np.int16)
+    return np.round((waveform * np.linspace(0.05, 1, len(waveform)) + 0.02) * 32768).astype(np.int16)
 
 
 @pytest.fixture(scope="module")
@@ -42,25 +60,28 @@ def clips(tmp_path_factory):
 
 def extract(clips, folder, compute_dtype=torch.float32, batch_size=None, **settings):
     settings = SslSettings(**{"clips": "speech", "checkpoint": TINY_ENCODER, "layers": [2], **settings})
-    encoder = Encoder(settings, CPU, compute_dtype)
+    encoder = open_encoder(settings, CPU, compute_dtype, full_length(open_clips(clips)))
     folder.mkdir(exist_ok=True)
     extract_shard(open_clips(clips), folder / "shard.h5", settings, encoder, "f" * 64, batch_size)
     return FeatureSet(folder)
 
 
+def load(checkpoint, layers=(2,), **settings):
+    settings = SslSettings(clips="speech", checkpoint=str(checkpoint), layers=list(layers), **settings)
+    return open_encoder(settings, CPU)
+
+
 def scaled(name: str) -> torch.Tensor:
-    """The waveform cut to whole frames and scaled to zero mean and unit variance: [1, num_samples]."""
-    samples = samples_of(name)
-    frames = (len(samples) - 400) // 320 + 1
-    samples = torch.from_numpy(samples[: 400 + 320 * (frames - 1)].astype(np.float32) / 32768)
+    """The whole waveform, scaled as the checkpoint's extractor does: [1, num_samples]."""
+    samples = torch.from_numpy(samples_of(name).astype(np.float32) / 32768)
     return ((samples - samples.mean()) / torch.sqrt(samples.var(unbiased=False) + 1e-7))[None]
 
 
 def test_three_seconds_are_149_frames_of_768():
-    encoder = Encoder(SslSettings(clips="speech", checkpoint=TINY_ENCODER, layers=[2]), CPU)
-    (frames,) = encoder.encode(torch.randn(1, 48000))
+    encoder = load(TINY_ENCODER)
+    (frames,) = encoder.encode([np.random.default_rng(0).normal(size=48000).astype(np.float32)])
     assert frames.shape == (1, 149, 768)
-    assert encoder.geometry.num_frames(48000) == 149
+    assert encoder.num_frames(48000) == 149
 
 
 @torch.inference_mode()
@@ -77,7 +98,44 @@ def test_stored_frames_equal_huberts_own_output_and_torchaudios(clips, tmp_path)
         torch.testing.assert_close(theirs[-1][0], expected, rtol=0, atol=1e-5)
 
 
+FAMILIES = {
+    "hubert-base": lambda: HubertModel(HubertConfig(**SMALL)),
+    "hubert-large": lambda: HubertModel(HubertConfig(**SMALL, **LARGE)),
+    "hubert-batch-norm": lambda: HubertModel(HubertConfig(**SMALL, conv_pos_batch_norm=True)),
+    "wavlm-base": lambda: WavLMModel(WavLMConfig(**SMALL)),
+    "wavlm-large": lambda: WavLMModel(WavLMConfig(**SMALL, **LARGE)),
+    "wav2vec2-base": lambda: Wav2Vec2Model(Wav2Vec2Config(**SMALL)),
+    "wav2vec2-large": lambda: Wav2Vec2Model(Wav2Vec2Config(**SMALL, **LARGE)),
+    "data2vec": lambda: Data2VecAudioModel(Data2VecAudioConfig(**SMALL)),
+    "conformer": lambda: Wav2Vec2ConformerModel(
+        Wav2Vec2ConformerConfig(**SMALL, **LARGE, position_embeddings_type="rotary")
+    ),
+}
+
+
 @torch.inference_mode()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_familys_frames_are_its_own_output_alone_and_in_a_batch(family, clips, tmp_path):
+    torch.manual_seed(1)
+    model = FAMILIES[family]().eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):  # not the identity
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            module.bias.normal_()
+    model.save_pretrained(tmp_path / "checkpoint")
+    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(tmp_path / "checkpoint")
+    how = {"checkpoint": str(tmp_path / "checkpoint"), "layers": "all"}
+    together = extract(clips, tmp_path / "together", batch_size=8, **how)
+    alone = extract(clips, tmp_path / "alone", batch_size=1, **how)
+    for name in SECONDS:
+        states = model(scaled(name), output_hidden_states=True).hidden_states
+        for layer in (0, 1, 2):
+            for features in (together, alone):
+                stored = torch.from_numpy(features.frames(name, layer)).float()
+                torch.testing.assert_close(stored, states[layer][0], rtol=2**-11, atol=2e-5)
+
+
 def test_every_subset_of_layers_is_huberts_hidden_states(clips, tmp_path):
     checkpoint = "untrained:3,layers=4"
     states = untrained_hubert(3, layers=4)(scaled("a"), output_hidden_states=True).hidden_states
@@ -89,33 +147,38 @@ def test_every_subset_of_layers_is_huberts_hidden_states(clips, tmp_path):
             torch.testing.assert_close(stored, states[layer][0], rtol=2**-11, atol=1e-5)
 
 
-def test_int8_frames_are_off_by_at_most_half_a_step_of_their_own_scale(clips, tmp_path):
+def test_int8_is_off_by_half_a_step_of_each_dimensions_own_range_and_says_how_much(clips, tmp_path):
     exact = extract(clips, tmp_path / "float16", layers="all")
     stored = extract(clips, tmp_path / "int8", layers="all", storage="int8")
     assert stored.layers == [0, 1, 2]
-    for name in SECONDS:
-        for layer in stored.layers:
-            frames = exact.frames(name, layer).astype(np.float64)
-            step = np.abs(frames).max(axis=1, keepdims=True) / 127
-            error = np.abs(stored.frames(name, layer) - frames)
-            assert (error <= 0.5 * step + 2**-11 * np.abs(frames) + 1e-5).all()  # float16 rounds, too
-    size = [sum(path.stat().st_size for path in set.folder.glob("*.h5")) for set in (stored, exact)]
-    assert size[0] < 0.53 * size[1]
+    noise = []
+    for layer in stored.layers:
+        frames = {name: exact.frames(name, layer).astype(np.float64) for name in SECONDS}
+        errors = {name: stored.frames(name, layer) - frames[name] for name in SECONDS}
+        for name in SECONDS:
+            step = np.ptp(frames[name], axis=0) / 254
+            rounding = 2**-10 * np.abs(frames[name]).max(axis=0) + 1e-5  # float16's, of frames, offset and scale
+            assert (np.abs(errors[name]) <= 0.5 * step + rounding).all()
+        deviation = np.concatenate(list(frames.values())).std(axis=0)
+        noise.append(np.sqrt((np.concatenate(list(errors.values())) ** 2).mean(axis=0)) / deviation)
+    worst, layer, dimension = stored.worst_noise()
+    assert worst == pytest.approx(noise[layer][dimension], rel=0.1)
+    assert 0.0005 < worst < 0.02
+    assert exact.worst_noise() is None
     assert verify_shard(tmp_path / "int8/shard.h5") == []
 
 
-def test_bfloat16_frames_point_the_same_way(clips, tmp_path):
+@torch.inference_mode()
+def test_bfloat16_frames_point_the_same_way_and_the_residual_stream_stays_float32(clips, tmp_path):
     exact = extract(clips, tmp_path / "float32", checkpoint="untrained:1", layers=[12])
     rough = extract(clips, tmp_path / "bfloat16", torch.bfloat16, checkpoint="untrained:1", layers=[12])
     for name in SECONDS:
         one, other = (torch.from_numpy(each.frames(name, 12)).float() for each in (exact, rough))
         assert torch.cosine_similarity(one, other, dim=-1).min() >= 0.999
-
-
-def test_frames_do_not_depend_on_batch_mates(clips, tmp_path):
-    alone, together = extract(clips, tmp_path / "1", batch_size=1), extract(clips, tmp_path / "8", batch_size=8)
-    for name in SECONDS:
-        np.testing.assert_allclose(alone.frames(name, 2), together.frames(name, 2), rtol=2e-3, atol=2e-3)
+    settings = SslSettings(clips="speech", checkpoint=TINY_ENCODER, layers=[0, 2])
+    encoder = open_encoder(settings, CPU, torch.bfloat16)
+    for frames in encoder.encode([scaled("a")[0].numpy()]):
+        assert not torch.equal(frames, frames.bfloat16().float())
 
 
 def test_the_same_extraction_is_the_same_bytes(clips, tmp_path):
@@ -138,22 +201,6 @@ def test_pad_before_is_the_originals_way_and_changes_the_speech(clips, tmp_path)
     np.testing.assert_allclose(before.frames("a", 2), after.frames("a", 2), atol=2e-2)  # 1 s needs no zeros
 
 
-def test_a_local_checkpoint_of_another_kind_works_by_the_same_code(clips, tmp_path):
-    config = Wav2Vec2Config(hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=64)
-    config.do_stable_layer_norm, config.feat_extract_norm = True, "layer"
-    torch.manual_seed(1)
-    model = Wav2Vec2Model(config).eval()
-    model.save_pretrained(tmp_path / "checkpoint")
-    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(tmp_path / "checkpoint")
-    features = extract(clips, tmp_path / "out", checkpoint=str(tmp_path / "checkpoint"), layers=[1, 3])
-    with torch.inference_mode():
-        states = model(scaled("a"), output_hidden_states=True).hidden_states
-    assert features.dimension == 48
-    for layer in (1, 3):
-        stored = torch.from_numpy(features.frames("a", layer)).float()
-        torch.testing.assert_close(stored, states[layer][0], rtol=2**-11, atol=1e-5)
-
-
 @pytest.mark.parametrize(
     ("checkpoint", "message"),
     [
@@ -164,13 +211,13 @@ def test_a_local_checkpoint_of_another_kind_works_by_the_same_code(clips, tmp_pa
 def test_a_checkpoint_that_cannot_be_had_says_what_to_do(checkpoint, message, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match=message):
-        Encoder(SslSettings(clips="speech", checkpoint=checkpoint), CPU)
+        load(checkpoint)
 
 
 def test_a_checkpoint_that_is_no_speech_encoder_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 8}))
-    with pytest.raises(UserError, match="'bert' model, no encoder of raw waveforms"):
-        Encoder(SslSettings(clips="speech", checkpoint=str(tmp_path)), CPU)
+    with pytest.raises(UserError, match="'bert' model, no speech encoder such as"):
+        load(tmp_path)
 
 
 def save_checkpoint(folder, **config):
@@ -178,10 +225,6 @@ def save_checkpoint(folder, **config):
     model.save_pretrained(folder)
     Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
     return model
-
-
-def load(checkpoint, **settings):
-    return Encoder(SslSettings(clips="speech", checkpoint=str(checkpoint), layers=[2], **settings), CPU)
 
 
 def test_missing_and_damaged_weights_are_refused(tmp_path):
@@ -229,4 +272,86 @@ def test_the_revision_is_the_commit_that_was_loaded(tmp_path, monkeypatch):
 def test_more_layers_than_there_are_is_an_error(tmp_path):
     save_checkpoint(tmp_path)
     with pytest.raises(UserError, match="has layers 0 to 2, not 12"):
-        Encoder(SslSettings(clips="speech", checkpoint=str(tmp_path)), CPU)
+        load(tmp_path, layers=[12])
+
+
+def test_a_parameter_of_another_kind_of_encoder_is_refused(tmp_path):
+    save_checkpoint(tmp_path / "hubert")
+    save_whisper(tmp_path / "whisper")
+    with pytest.raises(UserError, match=r"context: \S+ is not Whisper"):
+        load(tmp_path / "hubert", context="full")
+    with pytest.raises(UserError, match=r"pad: \S+ is Whisper.*context: full or clip"):
+        load(tmp_path / "whisper", pad="after")
+
+
+def save_whisper(folder, **config):
+    """A small random Whisper with 1 s of context instead of 30."""
+    small = {"vocab_size": 60, "max_source_positions": 50, "d_model": 48}
+    for part in ("encoder", "decoder"):
+        small |= {f"{part}_layers": 2, f"{part}_attention_heads": 4, f"{part}_ffn_dim": 64}
+    tokens = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0)
+    config = WhisperConfig(**{**small, **tokens, **config})
+    torch.manual_seed(4)
+    model = WhisperForConditionalGeneration(config).eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.LayerNorm):
+            module.bias.data.normal_()
+    model.save_pretrained(folder)
+    WhisperFeatureExtractor(chunk_length=1).save_pretrained(folder)
+    return model.model
+
+
+@torch.inference_mode()
+def test_whispers_full_context_is_transformers_own_output_cut_to_the_clips_frames(clips, tmp_path):
+    model = save_whisper(tmp_path / "checkpoint")
+    features = extract(clips, tmp_path / "out", checkpoint=str(tmp_path / "checkpoint"), layers="all", context="full")
+    assert (features.dimension, features.frame_rate, features.recipe["context"]) == (48, 50.0, "full")
+    extractor = WhisperFeatureExtractor.from_pretrained(tmp_path / "checkpoint")
+    for name in SECONDS:
+        samples = samples_of(name).astype(np.float32) / 32768
+        mel = extractor(samples, sampling_rate=16000, return_tensors="pt").input_features
+        states = model.encoder(mel, output_hidden_states=True).hidden_states
+        assert features.num_frames(name) == -(-len(samples) // 320)
+        for layer, state in enumerate(states):
+            stored = torch.from_numpy(features.frames(name, layer)).float()
+            torch.testing.assert_close(stored, state[0, : len(stored)], rtol=2**-11, atol=2e-5)
+
+
+@torch.inference_mode()
+def test_whispers_clip_context_sees_the_clips_own_mel_frames_and_positions_alone(clips, tmp_path):
+    model = save_whisper(tmp_path / "checkpoint")
+    how = {"checkpoint": str(tmp_path / "checkpoint"), "layers": "all"}
+    together, alone = (extract(clips, tmp_path / str(size), batch_size=size, **how) for size in (8, 1))
+    assert together.recipe["context"] == "clip"
+    extractor = WhisperFeatureExtractor.from_pretrained(tmp_path / "checkpoint")
+    for name in SECONDS:
+        samples = samples_of(name).astype(np.float32) / 32768
+        frames = -(-len(samples) // 320)
+        mel = extractor(samples, sampling_rate=16000, return_tensors="pt").input_features[..., : 2 * frames]
+        encoder = model.encoder
+        encoder.config.max_source_positions = frames  # what transformers expects of an input of this length
+        positions, encoder.embed_positions = encoder.embed_positions, torch.nn.Embedding(frames, 48)
+        encoder.embed_positions.weight.data = positions.weight.data[:frames]
+        states = encoder(mel, output_hidden_states=True).hidden_states
+        encoder.embed_positions = positions
+        for layer, state in enumerate(states):
+            for features in (together, alone):
+                stored = torch.from_numpy(features.frames(name, layer)).float()
+                torch.testing.assert_close(stored, state[0], rtol=2**-11, atol=2e-5)
+
+
+def test_whispers_digest_is_the_encoders_and_its_clips_have_a_longest_length(clips, tmp_path):
+    save_whisper(tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "encoder")
+    path = tmp_path / "encoder/model.safetensors"
+    whole = load_file(path)
+    save_file({name: tensor for name, tensor in whole.items() if "encoder." in name}, path, {"format": "pt"})
+    config = json.loads((tmp_path / "encoder/config.json").read_text())
+    (tmp_path / "encoder/config.json").write_text(json.dumps({**config, "suppress_tokens": [1], "decoder_layers": 1}))
+    assert load(tmp_path / "encoder").weights == load(tmp_path / "encoder").weights == load(tmp_path / "whole").weights
+    save_file({name: tensor for name, tensor in whole.items() if "decoder." in name}, path, {"format": "pt"})
+    with pytest.raises(UserError, match=r"lacks \d+ of the encoder's weights"):
+        load(tmp_path / "encoder")
+    save_whisper(tmp_path / "short", max_source_positions=30)
+    with pytest.raises(UserError, match=r"shard\.h5: clips longer than the 0\.6 s that Whisper takes; set clips"):
+        extract(clips, tmp_path / "out", checkpoint=str(tmp_path / "short"))

@@ -18,8 +18,8 @@ from app.store_listing import list_store, verify_store
 from data import shards
 from data.errors import UserError
 from data.shards import Rows, Shard, ShardWriter, seal
-from features.quantisation import quantise
-from features.store import FeatureSet, verify_shard
+from features.quantisation import Noise, quantise, restore
+from features.store import FeatureSet, stored_form, verify_shard
 from tests.builders import REPOSITORY, write_features
 
 
@@ -38,18 +38,37 @@ def test_any_utterance_by_its_id(folder):
     assert verify_shard(folder / "speaker-0.h5") == []
 
 
-@given(arrays(np.float32, (3, 7), elements=st.floats(-1e4, 1e4, width=32)))
-def test_quantised_frames_are_off_by_at_most_half_their_scale(frames):
-    steps, scale = quantise(frames)
-    assert steps.dtype == np.int8
-    assert (np.abs(steps * scale[:, None] - frames) <= 0.5 * scale[:, None] * (1 + 1e-5) + 1e-37).all()
-    np.testing.assert_allclose(scale, np.abs(frames).max(axis=1) / 127, rtol=1e-6)
+@given(arrays(np.float32, (5, 7), elements=st.floats(-1e4, 1e4, width=32)))
+def test_quantised_frames_are_off_by_at_most_half_their_dimensions_scale(frames):
+    steps, offset, scale = quantise(frames)
+    assert (steps.dtype, offset.dtype, scale.dtype) == (np.int8, np.float16, np.float16)
+    error = np.abs(restore(steps, offset, scale) - frames)
+    assert (error <= 0.5 * scale.astype(np.float64) * (1 + 1e-5) + 1e-6 * np.abs(frames)).all()
+    spread = np.ptp(frames.astype(np.float64), axis=0)
+    rounding = 2**-10 * np.abs(frames).max(axis=0) / 127 + 1e-7  # of the offset, and of the scale to the next float16
+    assert (scale <= spread / 254 * 1.002 + rounding).all()
 
 
-def test_quantising_keeps_silence_silent_and_small_frames_beside_loud_ones():
-    frames = np.array([[0, 0, 0], [1e-4, -5e-5, 0], [1000, 1, -1000]], np.float32)
-    steps, scale = quantise(frames)
-    np.testing.assert_allclose(steps[:2] * scale[:2, None], frames[:2], rtol=0.01)
+def test_quantising_keeps_silence_silent_and_an_outlier_dimension_to_itself():
+    """Trained large encoders have dimensions a hundred deviations out; the others must not pay for them."""
+    frames = np.random.default_rng(0).normal(0, 1, (149, 64)).astype(np.float32)
+    frames[:, 0] = 0
+    frames[:, 7] = 100 + frames[:, 7]
+    frames[40, 9] = 50
+    noise = Noise(64)
+    noise.add(frames, restore(*quantise(frames)))
+    relative = noise.relative()
+    assert relative[0] == 0
+    assert not restore(*quantise(frames))[:, 0].any()
+    assert relative[7] < 0.03  # its offset is float16, too
+    assert np.delete(relative, [0, 7, 9]).max() < 0.01
+    errors = restore(*quantise(frames)) - frames
+    expected = np.sqrt((errors[:, 1:] ** 2).mean(axis=0)) / frames[:, 1:].std(axis=0)
+    np.testing.assert_allclose(relative[1:], expected, rtol=1e-3)
+
+
+def test_values_beyond_float16_are_not_hidden():
+    assert not np.isfinite(stored_form(np.array([[1e6], [1e6]], np.float32), 2, "int8")["offset_2"]).any()
 
 
 def test_only_the_bytes_of_the_layers_asked_for_are_read(tmp_path, monkeypatch):
@@ -58,7 +77,7 @@ def test_only_the_bytes_of_the_layers_asked_for_are_read(tmp_path, monkeypatch):
     monkeypatch.setattr(Shard, "rows", lambda shard, name: read.append(name) or rows(shard, name))
     identifiers = list(features.places)
     one, _ = features.gather(identifiers[:5], 6)
-    assert set(read) == {"layer_6", "scale_6"}
+    assert set(read) == {"layer_6", "offset_6", "scale_6"}
     several, _ = features.gather(identifiers[:5], [6, 12])
     assert several.shape[1] == 2
     assert torch.equal(several[:, 0], one)
@@ -68,7 +87,7 @@ def test_only_the_bytes_of_the_layers_asked_for_are_read(tmp_path, monkeypatch):
 def test_a_scale_that_differs_names_the_utterance(tmp_path):
     path = write_features(tmp_path / "features", storage="int8") / "speaker-3.h5"
     with h5py.File(path, "r+") as file:
-        file["scale_12"][file["offsets"][4]] *= 2
+        file["scale_12"][4] *= 2
     seal(path, path)  # as if it had been written so
     assert verify_shard(path) == [f"{path}: s3-4-1: checksum differs"]
 
@@ -108,7 +127,7 @@ def test_another_format_version_and_another_kind_are_refused(folder, monkeypatch
     with h5py.File(path, "r+") as file:
         file.attrs["format_version"] = 99
     seal(path, path)
-    with pytest.raises(UserError, match="format version 99, and this emocache reads version 1"):
+    with pytest.raises(UserError, match="format version 99, and this emocache reads version 2"):
         FeatureSet(folder)
     with h5py.File(path, "w") as file:
         file["something"] = [1, 2, 3]
@@ -127,7 +146,26 @@ def test_shards_of_different_recipes_are_refused(folder):
         FeatureSet(folder)
 
 
+def test_one_utterance_in_two_shards_is_refused(folder):
+    for name in ("speaker-9.h5", "speaker-9.json"):
+        shutil.copyfile(folder / name.replace("9", "3"), folder / name)
+    with pytest.raises(UserError, match=r"duplicate utterance id 's3-0-0', in speaker-3\.h5 and speaker-9\.h5"):
+        FeatureSet(folder)
+
+
+def test_a_set_of_mixed_compute_types_is_named(tmp_path):
+    folder = write_features(tmp_path / "features/mixed", speakers=3, compute_dtypes=("float32", "bfloat16"))
+    listing = list_store(folder.parent)
+    named = "Mixed compute types in the features mixed (float32: speaker-0, speaker-2; bfloat16: speaker-1)"
+    assert named in listing
+    assert "ser store discard mixed" in listing
+    assert FeatureSet(folder).mixed_types() in listing
+
+
 def test_the_listing_says_what_is_there(folder):
+    listing = list_store(folder.parent)
+    assert "easy: untrained (random weights), weights 000000000000, layers 12, 12 dimensions, float16" in listing
+    assert "Mixed" not in listing
     shutil.rmtree(folder)
     with pytest.raises(UserError, match="no features here"):
         list_store(folder.parent)

@@ -1,11 +1,13 @@
 """Finished pieces survive what clears outputs away; unfinished ones are never taken for finished."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from data.errors import UserError
-from stages.pieces import Piece, code_digest, fingerprint, make_pieces
+from stages.pieces import Piece, code_digest, discard_pieces, fingerprint, make_pieces
 from stages.running import only_one
 
 OUTPUT = Path("artifacts/thing")
@@ -60,6 +62,30 @@ def test_other_content_is_another_piece():
     make_pieces(OUTPUT, [PIECES[0], Piece(fingerprint(name="b", more=1), "b")], changed)
     assert changed.made == ["b"]
     assert not (OUTPUT / "c").exists()  # no longer part of it
+
+
+def variants(*names: str) -> list[Piece]:
+    return [Piece("f" * 64, variant=name) for name in names]
+
+
+def test_of_pieces_that_would_do_the_current_one_is_kept_then_a_finished_one_then_the_first_is_made():
+    assert make_pieces(OUTPUT, [variants("a", "b", "c")], Maker()) == (0, 1)
+    assert list(json.loads((OUTPUT / "pieces.json").read_text())) == ["f" * 64 + "-a"]
+    assert make_pieces(OUTPUT, [variants("c")], Maker()) == (0, 1)  # a named one is kept to
+    assert make_pieces(OUTPUT, [variants("a", "b", "c")], Maker()) == (1, 0)
+    assert list(json.loads((OUTPUT / "pieces.json").read_text())) == ["f" * 64 + "-c"]
+    shutil.rmtree(OUTPUT)
+    assert make_pieces(OUTPUT, [variants("b", "a", "c")], Maker()) == (1, 0)
+    assert list(json.loads((OUTPUT / "pieces.json").read_text())) == ["f" * 64 + "-a"]
+
+
+def test_discarded_pieces_are_made_again_in_all_variants():
+    make_pieces(OUTPUT, [variants("a")], Maker())
+    make_pieces(OUTPUT, [variants("b")], Maker())
+    assert discard_pieces(OUTPUT) == 1
+    assert not OUTPUT.exists()
+    assert make_pieces(OUTPUT, [variants("a", "b")], Maker()) == (0, 1)
+    assert discard_pieces(Path("artifacts/nothing")) == 0
 
 
 def test_fingerprints_depend_on_everything_that_is_named():

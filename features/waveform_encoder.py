@@ -1,0 +1,164 @@
+"""Encoders of raw waveforms: HuBERT (base, large), WavLM, wav2vec 2.0, data2vec-audio.
+
+Source: Hsu et al. 2021, "HuBERT: Self-Supervised Speech Representation Learning by Masked Prediction of Hidden Units".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from transformers import PretrainedConfig
+
+from data.errors import UserError, listed
+from features.checkpoints import Checkpoint, weights_digest
+from features.encoder import Encoder, in_compute_dtype
+from features.settings import SslSettings
+
+_CONFIG_WITHOUT_EFFECT = {"_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version"}
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How the convolutional front end turns samples into frames.
+
+    Attributes:
+        receptive_field: samples that one frame sees (400 for HuBERT).
+        stride: samples from one frame to the next (320).
+    """
+
+    receptive_field: int
+    stride: int
+
+    @classmethod
+    def of(cls, config: PretrainedConfig) -> "Geometry":
+        """The geometry of a model's convolutions."""
+        receptive_field, stride = 1, 1
+        for kernel, step in zip(reversed(config.conv_kernel), reversed(config.conv_stride), strict=True):
+            receptive_field = (receptive_field - 1) * step + kernel
+            stride *= step
+        return cls(receptive_field, stride)
+
+    def num_frames(self, num_samples: int) -> int:
+        """Frames of a waveform: 149 for 48,000 samples."""
+        return max(0, (num_samples - self.receptive_field) // self.stride + 1)
+
+
+class WaveformEncoder(Encoder):
+    """A frozen encoder of raw waveforms; its frames are the model's own output for the clip as it is.
+
+    Clips of the same number of frames go through the encoder together, filled up by less than a frame's stride. What
+    is filled up reaches no frame: the convolutions of those frames see real samples only, and group norm over time
+    (HuBERT-base, WavLM-base), which sees all of them, is applied to every clip at its own length.
+
+    Args:
+        settings, checkpoint, device, compute_dtype: see `Encoder`.
+        full: samples to which ``pad: before`` fills up every clip.
+    """
+
+    def __init__(
+        self,
+        settings: SslSettings,
+        checkpoint: Checkpoint,
+        device: torch.device,
+        compute_dtype: torch.dtype,
+        full: int | None = None,
+    ):
+        super().__init__(settings, checkpoint, device, compute_dtype)
+        if settings.context:
+            raise UserError(f"context: {settings.checkpoint} is not Whisper; use pad, or leave both out.")
+        model, self._extractor = checkpoint.model, checkpoint.extractor
+        self.geometry = Geometry.of(checkpoint.config)
+        self.stride = self.geometry.stride
+        self._pad = settings.pad or "after"
+        self._full = full
+        config = {name: value for name, value in model.config.to_dict().items() if name not in _CONFIG_WITHOUT_EFFECT}
+        scaling = {"do_normalize": self._extractor.do_normalize, "sampling_rate": self.sample_rate}
+        self.weights = weights_digest([config, scaling], model.state_dict())
+
+        # One layer more than needed: some encoders normalise behind their last layer only.
+        model.encoder.layers = model.encoder.layers[: self.layers[-1] + 1]
+        for module in list(model.modules()):
+            if parametrize.is_parametrized(module, "weight"):  # weight norm of the positional convolution
+                parametrize.remove_parametrizations(module, "weight")
+        self._first = model.feature_extractor.conv_layers[0]
+        self._group_norm = None
+        if isinstance(norm := getattr(self._first, "layer_norm", None), nn.GroupNorm):
+            self._group_norm = self._first.layer_norm = OwnLengthGroupNorm(norm)
+        model.encoder.register_forward_pre_hook(_in_float32)
+        self._model = in_compute_dtype(model, compute_dtype).to(device)
+
+    @property
+    def recipe(self) -> dict[str, str]:
+        return {"pad": self._pad}
+
+    def num_frames(self, num_samples: int) -> int:
+        return self.geometry.num_frames(self._num_encoded(num_samples))
+
+    def encoded_seconds(self, num_samples: int) -> float:
+        return self._num_encoded(num_samples) / self.sample_rate
+
+    def check_lengths(self, ids: Sequence[str], num_samples: Sequence[int]) -> None:
+        if self._pad == "before" and not self._full:
+            raise UserError("pad: before needs clips of a fixed length; set clips.<recipe>.seconds.")
+        short = [name for name, count in zip(ids, num_samples, strict=True) if self.num_frames(count) < 1]
+        if short:
+            raise UserError(f"clips shorter than one frame of this encoder:\n{listed(short)}")
+
+    def prepare(self, samples: np.ndarray) -> np.ndarray:
+        """Scale one waveform as the checkpoint's feature-extractor config says, over all of its samples."""
+        scaled = self._extractor(samples, sampling_rate=self.sample_rate, return_tensors="np").input_values[0]
+        return np.pad(scaled, (0, self._num_encoded(len(scaled)) - len(scaled)))
+
+    @torch.inference_mode()
+    def encode(self, inputs: Sequence[np.ndarray]) -> list[Tensor]:
+        self.passes += len(inputs)
+        waveforms = torch.zeros(len(inputs), max(map(len, inputs)))
+        for row, waveform in zip(waveforms, inputs, strict=True):
+            row[: len(waveform)] = torch.from_numpy(waveform)
+        if self._group_norm:
+            conv = self._first.conv
+            self._group_norm.lengths = [(len(each) - conv.kernel_size[0]) // conv.stride[0] + 1 for each in inputs]
+        waveforms = waveforms.to(self.device, non_blocking=True)
+        with self.autocast():
+            states = self._model(waveforms, output_hidden_states=True).hidden_states
+        expected = self.geometry.num_frames(len(inputs[0]))
+        if states[0].shape[1] < expected or len(states) <= self.layers[-1]:
+            raise UserError(
+                f"checkpoint: {self.name} does not give a frame every {self.stride} samples, as its convolutions do; "
+                "this kind of model is not supported."
+            )
+        return [states[layer][:, :expected].float().cpu() for layer in self.layers]
+
+    def _num_encoded(self, num_samples: int) -> int:
+        return self._full if self._pad == "before" and self._full else num_samples
+
+
+class OwnLengthGroupNorm(nn.Module):
+    """Group norm over time, of every row over its own length; the rest of the row is not changed.
+
+    Attributes:
+        lengths: of the rows [B], set before each call.
+
+    Shape:
+        ``[B, channels, T]`` -> the same
+    """
+
+    def __init__(self, norm: nn.GroupNorm):
+        super().__init__()
+        self.norm = norm
+        self.lengths: list[int] = []
+
+    def forward(self, values: Tensor) -> Tensor:
+        if set(self.lengths) == {values.shape[-1]}:
+            return self.norm(values)
+        for row, length in enumerate(self.lengths):
+            values[row, :, :length] = self.norm(values[row : row + 1, :, :length])[0]
+        return values
+
+
+def _in_float32(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The residual stream begins here: what is added to float32, and normalised, stays float32."""
+    return arguments[0].float(), *arguments[1:]

@@ -1,0 +1,114 @@
+"""DVC's cache of this project: which finished pieces its outputs hold, made here or by a colleague.
+
+An output made of pieces lists them in `LIST`; DVC keeps a listing of each output's files beside the files themselves,
+all of them named by their MD5.
+"""
+
+import json
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from data.digest import file_digest
+
+LIST = "pieces.json"
+_LOCK = Path("dvc.lock")
+
+Files = dict[str, Path]  # name within the piece -> cached file
+
+
+class DvcCache:
+    """What the cache holds, as it was when first asked."""
+
+    @cached_property
+    def root(self) -> Path | None:
+        """The folder of files by MD5, wherever this project keeps it; None outside of a DVC project."""
+        from dvc.exceptions import NotDvcRepoError  # DVC takes a while to import
+        from dvc.repo import Repo
+
+        try:
+            with Repo() as repo:
+                return Path(repo.cache.local.path)
+        except NotDvcRepoError:
+            return None
+
+    @cached_property
+    def pieces(self) -> dict[str, list[Files]]:
+        """Piece -> its files, of every cached output that holds it; those that dvc.lock names come first.
+
+        One piece may have several contents, all of them valid: made with another batch size, or on another machine.
+        """
+        listings = sorted(self.root.glob("??/*.dir")) if self.root else []
+        locked = set(self._locked_listings.values())
+        pieces: dict[str, list[Files]] = {}
+        for listing in sorted(listings, key=lambda path: path not in locked):
+            for name, files in self._pieces_of(listing).items():
+                pieces.setdefault(name, []).append(files)
+        return pieces
+
+    def holds(self, piece: str) -> bool:
+        """Whether the cache has all files of a piece."""
+        return any(_complete(files) for files in self.pieces.get(piece, []))
+
+    def files(self, piece: str) -> Files | None:
+        """A piece's files, undamaged, from the output that dvc.lock names where that has it; None if there are none.
+
+        Damaged files are removed, as DVC does when it finds one: they are not what their names say.
+        """
+        for files in filter(_complete, self.pieces.get(piece, [])):
+            damaged = [path for path in files.values() if file_digest(path, "md5") != path.parent.name + path.name]
+            for path in damaged:
+                path.unlink(missing_ok=True)
+            if not damaged:
+                return files
+        return None
+
+    def current_pieces(self, output: Path) -> list[str]:
+        """The pieces of a stage's output as it is: in its folder or, where DVC has cleared that away, in dvc.lock."""
+        if (listing := output / LIST).is_file():
+            with suppress(ValueError, OSError):
+                return list(json.loads(listing.read_text()))
+        listing = self._locked_listings.get(output.as_posix())
+        return list(self._pieces_of(listing)) if listing else []
+
+    def copies(self, path: Path) -> list[Path]:
+        """The cached files that dvc.lock names as a file of an output."""
+        listing = self._locked_listings.get(path.parent.as_posix())
+        relative = {} if listing is None else self._files_of(listing)
+        return [relative[path.name]] if path.name in relative else []
+
+    @cached_property
+    def _locked_listings(self) -> dict[str, Path]:
+        """Output folder -> its listing in the cache, as dvc.lock names it."""
+        if self.root is None or not _LOCK.exists():
+            return {}
+        stages = (YAML(typ="safe").load(_LOCK) or {}).get("stages", {})
+        outputs = [output for stage in stages.values() for output in stage.get("outs", [])]
+        return {
+            output["path"]: self.root / output["md5"][:2] / output["md5"][2:]
+            for output in outputs
+            if output.get("md5", "").endswith(".dir")
+        }
+
+    def _pieces_of(self, listing: Path) -> dict[str, Files]:
+        """The pieces of a cached output, by the list that stands in it."""
+        with suppress(ValueError, KeyError, TypeError, OSError):
+            cached = self._files_of(listing)
+            pieces = json.loads(cached[LIST].read_text())
+            return {
+                name: {within: cached[relative] for within, relative in files.items()} for name, files in pieces.items()
+            }
+        return {}
+
+    def _files_of(self, listing: Path) -> Files:
+        """The cached files of an output, by their path in it."""
+        with suppress(ValueError, KeyError, TypeError, OSError):
+            entries = json.loads(listing.read_text())
+            return {entry["relpath"]: self.root / entry["md5"][:2] / entry["md5"][2:] for entry in entries}
+        return {}
+
+
+def _complete(files: Files) -> bool:
+    return all(path.is_file() for path in files.values())
