@@ -1,0 +1,28 @@
+"""models/, training/, features/, ... -> artifacts/code/: the code that each stage, and each head, depends on."""
+
+import shutil
+
+from models import HEADS
+from stages.closure import describe_code
+from stages.running import ARTIFACTS, run_stage
+
+_STAGES = ("split", "evaluate", "compare")
+
+
+def main() -> None:
+    folder = ARTIFACTS / "code"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for stage in _STAGES:
+        (folder / stage).write_text(describe_code(f"stages.{stage}"))
+    for model in HEADS:
+        (folder / f"train-{model}").write_text(training_code(model))
+
+
+def training_code(model: str) -> str:
+    """The code that trains a head: the loop, the reading of features, the head's own file."""
+    return describe_code("stages.train", *(part.__module__ for part in HEADS[model]))
+
+
+if __name__ == "__main__":
+    run_stage(main)
