@@ -68,7 +68,8 @@ def make_splits(labelled: pd.DataFrame, split: SplitSettings) -> pd.DataFrame:
         ``id, label, fold_0 ... fold_{k-1}``; each cell ``train``, ``validation``, ``test`` or empty.
 
     Raises:
-        UserError: groups that the corpus does not have, too few of them, or official folds that share speakers.
+        UserError: groups that the corpus does not have, too few of them, or official folds that contradict themselves
+            or share speakers.
     """
     if split.scheme == "file":
         folds = _folds_from_file(labelled, split)
@@ -195,7 +196,14 @@ def _folds_from_file(labelled: pd.DataFrame, split: SplitSettings) -> pd.DataFra
     columns = fold_columns(official)
     if "id" not in official or not (columns or "fold" in official):
         raise UserError(f"{path}: expected columns id,fold or id,fold_0,fold_1,...; found {', '.join(official)}.")
-    official = official.drop_duplicates("id").set_index("id")
+    official = official[["id", *(columns or ["fold"])]].drop_duplicates()
+    contradicted = sorted(set(official["id"][official["id"].duplicated()]))
+    if contradicted:
+        raise UserError(
+            f"{path}: {len(contradicted)} utterance ids have more than one row, with different folds or roles; "
+            f"keep one row of each:\n{listed(contradicted)}"
+        )
+    official = official.set_index("id")
     unknown = sorted(set(labelled["id"]) - set(official.index))
     if unknown:
         raise UserError(f"{path}: {len(unknown)} labelled utterances are not in it:\n{listed(unknown)}")

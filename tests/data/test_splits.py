@@ -123,6 +123,24 @@ def test_official_folds_from_a_file(tmp_path, monkeypatch):
         make_splits(labelled, settings)
 
 
+@pytest.mark.parametrize("columns", [["fold"], ["fold_0", "fold_1", "fold_2", "fold_3"]], ids=["groups", "roles"])
+def test_a_fold_file_that_contradicts_itself_is_refused(tmp_path, monkeypatch, columns):
+    """Which of two folds an utterance belongs to is not ours to guess; the same row twice says nothing new."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/folds").mkdir(parents=True)
+    labelled = utterances(4)
+    settings = SplitSettings(scheme="file", file="data/folds/official.csv")
+    expected = make_splits(labelled, SplitSettings(scheme="session"))
+    official = expected.assign(fold=labelled["session"])[["id", *columns]]
+    pd.concat([official, official[:5]]).to_csv(settings.file, index=False)
+    assert make_splits(labelled, settings).equals(expected)
+
+    contradiction = official[:2].assign(**{columns[0]: official[columns[0]].iloc[-1]})
+    pd.concat([official, contradiction]).to_csv(settings.file, index=False)
+    with pytest.raises(UserError, match=r"official\.csv: 2 utterance ids have more than one row[\s\S]*s0F0\n  s0F1$"):
+        make_splits(labelled, settings)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
