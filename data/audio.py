@@ -9,6 +9,7 @@ import torch
 from torchaudio.functional import resample
 
 LOUDEST = 2.0  # float files may overshoot full scale a little, and are clipped there; integers saved as floats do not
+QUIETEST_MIX = 0.01  # RMS of the averaged channels by that of the loudest; below it they have cancelled out
 SHORTEST = 0.025  # seconds: one frame of any wav2vec-like encoder
 
 
@@ -27,7 +28,8 @@ def read_waveform(path: Path, sample_rate: int) -> np.ndarray:
         float32 [num_samples]; channels are averaged.
 
     Raises:
-        UnusableAudioError: unreadable, empty, truncated, too short, silent, not finite or far beyond full scale.
+        UnusableAudioError: unreadable, empty, truncated, too short, silent, not finite, far beyond full scale,
+            or channels that cancel each other out.
     """
     missing = _missing_wav_bytes(path)
     if missing:
@@ -49,11 +51,21 @@ def read_waveform(path: Path, sample_rate: int) -> np.ndarray:
     if not samples.any():
         raise UnusableAudioError("silent: every sample is zero")
     waveform = torch.from_numpy(samples).mean(dim=1)
+    if _loudness(waveform.numpy()) < QUIETEST_MIX * max(map(_loudness, samples.T)):
+        raise UnusableAudioError(
+            "channels cancel each other out: they have opposite phase, so their average is nearly silent; "
+            "keep one channel, or invert one of them"
+        )
     if source_rate != sample_rate:
         waveform = resample(waveform, source_rate, sample_rate)
     if len(waveform) < SHORTEST * sample_rate:
         raise UnusableAudioError(f"too short: {len(waveform) / sample_rate * 1000:.0f} ms, less than one frame")
     return waveform.numpy()
+
+
+def _loudness(samples: np.ndarray) -> float:
+    """The root mean square of samples [N]."""
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
 def _missing_wav_bytes(path: Path) -> int:

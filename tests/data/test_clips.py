@@ -59,6 +59,10 @@ def damaged(folder, kind):
         soundfile.write(path, np.full(16000, np.nan, np.float32), 16000, subtype="FLOAT")
     elif kind == "out of range":
         soundfile.write(path, tone(1.0) * 32768, 16000, subtype="FLOAT")
+    elif kind == "opposite phase":
+        soundfile.write(path, np.stack([tone(1.0), -tone(1.0)], axis=1), 16000, subtype="FLOAT")
+    elif kind == "nearly opposite phase":
+        soundfile.write(path, np.stack([tone(1.0), -0.99 * tone(1.0)], axis=1), 16000)
     return path
 
 
@@ -70,6 +74,8 @@ REASONS = {
     "silent": "silent",
     "not finite": "not finite",
     "out of range": "out of range",
+    "opposite phase": "channels cancel each other out",
+    "nearly opposite phase": "channels cancel each other out",
 }
 
 
@@ -77,6 +83,18 @@ REASONS = {
 def test_unusable_audio_says_why(tmp_path, kind, reason):
     with pytest.raises(UnusableAudioError, match=f"^{reason}"):
         read_waveform(damaged(tmp_path, kind), 16000)
+
+
+@pytest.mark.parametrize("other", [0.0, 0.5, 1.0, -0.5], ids=lambda level: f"second channel times {level}")
+def test_one_silent_or_quieter_channel_does_not_make_a_recording_unusable(tmp_path, other):
+    path = tmp_path / "stereo.wav"
+    soundfile.write(path, np.stack([tone(0.5), other * tone(0.5)], axis=1), 16000, subtype="FLOAT")
+    np.testing.assert_allclose(read_waveform(path, 16000), (1 + other) / 2 * tone(0.5), atol=1e-6)
+
+
+def test_channels_that_cancel_each_other_out_say_what_to_do(tmp_path):
+    with pytest.raises(UnusableAudioError, match=r"opposite phase.*keep one channel.*invert one"):
+        read_waveform(damaged(tmp_path, "opposite phase"), 48000)
 
 
 def test_a_stream_of_unknown_length_is_not_truncated(tmp_path):
