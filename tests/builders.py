@@ -112,6 +112,18 @@ def write_emodb(
     return root
 
 
+def write_turevdb(
+    root: Path, speakers: tuple[str, ...] = ("1157", "1234", "1358", "1984"), words=("acik", "cay")
+) -> Path:
+    """A miniature of TurEV-DB: every speaker says every word in every emotion."""
+    for place, (folder, code) in enumerate({"Angry": "kz", "Calm": "sk", "Happy": "mt", "Sad": "hl"}.items()):
+        for speaker in speakers:
+            for word in words:
+                path = root / "Sound Source" / folder / f"{speaker}_{code}_{word}.wav"
+                write_wav(path, 0.4, frequency=110 + 50 * place, sample_rate=44100)
+    return root
+
+
 def write_ravdess(root: Path, actors: int = 6) -> Path:
     """A miniature of RAVDESS at 48 kHz."""
     for actor in range(1, actors + 1):

@@ -6,8 +6,14 @@ To add one, write such a file and name it in `CORPORA`.
 
 from types import ModuleType
 
-from data.corpora import demo, emodb, iemocap, ravdess
+from data.corpora import demo, emodb, iemocap, ravdess, turevdb
 
-CORPORA: dict[str, ModuleType] = {"iemocap": iemocap, "emodb": emodb, "ravdess": ravdess, "demo": demo}
+CORPORA: dict[str, ModuleType] = {
+    "iemocap": iemocap,
+    "emodb": emodb,
+    "ravdess": ravdess,
+    "turevdb": turevdb,
+    "demo": demo,
+}
 
 __all__ = ["CORPORA"]

@@ -1,12 +1,16 @@
 """What the readers make of each corpus, and of folders that are not it."""
 
+from collections import Counter
+
 import pytest
 
-from data.corpora import emodb, iemocap, ravdess
+from data.corpora import CORPORA, emodb, iemocap, ravdess, turevdb
 from data.errors import UserError
 from data.manifest import CorpusSettings, build_manifest, read_manifest, write_manifest
 from data.synthesis import write_demo_corpus
-from tests.builders import write_emodb, write_ravdess, write_wav
+from tests.builders import REPOSITORY, write_emodb, write_ravdess, write_turevdb, write_wav
+
+REAL_TUREVDB = REPOSITORY.parent / "shared/corpora/turevdb"
 
 ANNOTATION = "[6.2901 - 8.2357]\t{id}\t{code}\t[2.5000, 2.5000, 2.5000]\nC-E2:\tNeutral;\t()\n\n"
 
@@ -107,7 +111,52 @@ def test_ravdess_counts_nested_copies_once_and_leaves_song_out(tmp_path):
     assert all(each.path.startswith("Actor_") for each in utterances)
 
 
-@pytest.mark.parametrize("reader", [iemocap, emodb, ravdess])
+@pytest.mark.parametrize("within", ["", "Sound Source"])
+def test_turevdb_fields(tmp_path, within):
+    write_turevdb(tmp_path)
+    root = tmp_path / within
+    utterances = {each.id: each for each in CORPORA["turevdb"].read_utterances(root)}
+    assert len(utterances) == 4 * 2 * 4
+    one = utterances["1234_mt_cay"]
+    assert (one.speaker, one.emotion, one.text, one.style, one.shard) == (
+        *("1234", "mt", "cay"),
+        *("scripted", "speaker-1234"),
+    )
+    assert one.gender == ""
+    assert one.path == ("" if within else "Sound Source/") + "Happy/1234_mt_cay.wav"
+    assert all((root / each.path).is_file() for each in utterances.values())
+
+
+def test_turevdb_take_is_not_part_of_the_word(tmp_path):
+    write_turevdb(tmp_path, words=("ogul",))
+    folder = tmp_path / "Sound Source/Sad"
+    (folder / "1234_hl_ogul.wav").rename(folder / "1234_hl_ogul1.wav")
+    (folder / "._1157_hl_ogul.wav").write_bytes(b"left behind")
+    texts = {each.id: each.text for each in turevdb.read_utterances(tmp_path)}
+    assert texts["1234_hl_ogul1"] == texts["1157_hl_ogul"] == "ogul"
+
+
+def test_a_turevdb_file_in_another_emotions_folder_is_refused(tmp_path):
+    folder = write_turevdb(tmp_path) / "Sound Source"
+    (folder / "Calm/1234_sk_cay.wav").rename(folder / "Angry/1234_sk_cay.wav")
+    with pytest.raises(UserError, match=r"1 file names .*\n  Angry/1234_sk_cay\.wav: sk is calm$"):
+        turevdb.read_utterances(tmp_path)
+    (folder / "Angry/1234_sk_cay.wav").rename(folder / "Calm/1234-calm.wav")
+    with pytest.raises(UserError, match=r"1 file names are not TurEV-DB's[\s\S]*\n  Calm/1234-calm\.wav$"):
+        turevdb.read_utterances(tmp_path)
+
+
+@pytest.mark.skipif(not REAL_TUREVDB.is_dir(), reason="needs TurEV-DB itself")
+@pytest.mark.parametrize("within", ["", "Sound Source"])
+def test_all_of_turevdb_is_read(within):
+    manifest = build_manifest(CorpusSettings(name="turevdb", root=str(REAL_TUREVDB / within)))
+    assert len(manifest) == 1735
+    assert Counter(manifest["emotion"]) == {"kz": 487, "sk": 408, "mt": 357, "hl": 483}
+    assert sorted(manifest["speaker"].unique()) == ["1157", "1234", "1358", "1984", "6783", "7895"]
+    assert manifest["text"].nunique() == 82
+
+
+@pytest.mark.parametrize("reader", [iemocap, emodb, ravdess, turevdb])
 def test_a_folder_that_is_not_the_corpus_is_refused(tmp_path, reader):
     write_wav(tmp_path / "wav" / "holiday.wav")
     with pytest.raises(UserError, match="does not look like"):
