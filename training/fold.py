@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from dvclive import Live
 from safetensors.torch import save_file
-from sklearn.metrics import accuracy_score, f1_score, recall_score
+from sklearn.metrics import precision_recall_fscore_support
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -249,10 +249,12 @@ class TrainingRun:
         if self.adversarial:
             measured["alpha"] = self.model.head.alpha = reversal_strength(epoch, self.training)
         batches = self._draw_batches()
-        losses, norms = [], []  # stay on the device until the epoch ends: a GPU waits for nobody
+        losses, norms, predicted = [], [], []  # stay on the device until the epoch ends: a GPU waits for nobody
         for start in range(0, len(batches), self.training.accumulate):
             step = batches[start : start + self.training.accumulate]
-            losses.append(self._backward(step))
+            loss, answers = self._backward(step)
+            losses.append(loss)
+            predicted.append(answers)
             norms.append(nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip_norm))
             self.optimizer.step()
             self.optimizer.zero_grad()
@@ -262,17 +264,20 @@ class TrainingRun:
             if not finite:
                 raise NotFiniteError(step, float(sums[step - 1, 0]))
         emotion, speaker = (sums.sum(dim=0) / len(self.train.ids)).tolist()
-        return measured | {"train_loss": emotion} | ({"speaker_loss": speaker} if self.adversarial else {})
+        measured |= {"train_loss": emotion} | ({"speaker_loss": speaker} if self.adversarial else {})
+        labels = np.array(self.train.labels)[np.concatenate(batches)]  # mixup leaves them their larger share
+        measured |= _scores("train", labels, torch.cat(predicted).cpu().numpy())
+        return measured | {"gradient_norm": float(norms.mean())}
 
     def _draw_batches(self) -> list[list[int]]:
         if self.training.sampling == "balanced":
             return list(balanced_batches(self.train.labels, self.training.batch_size, self.generator))
         return list(shuffled_batches(len(self.train.ids), self.training.batch_size, self.generator))
 
-    def _backward(self, batches: Sequence[Sequence[int]]) -> Tensor:
-        """Accumulate one step's gradient; the utterances' summed emotion and speaker loss [2]."""
+    def _backward(self, batches: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Accumulate one step's gradient; return the summed emotion and speaker loss [2], and predicted classes [N]."""
         count = sum(map(len, batches))
-        total = torch.zeros(2, device=self.device)
+        total, predicted = torch.zeros(2, device=self.device), []
         for indices in batches:
             frames, lengths = self.frames.gather([self.train.ids[index] for index in indices])
             targets = self.emotions[indices].to(self.device), self.speakers[indices].to(self.device)
@@ -283,9 +288,10 @@ class TrainingRun:
                 output = self.model.head(batch.frames, batch.lengths)
             loss = self.objective(output, batch.emotions, batch.speakers)
             (loss.total * (len(indices) / count)).backward()
+            predicted.append(output.emotion_logits.argmax(dim=1))
             speaker = torch.zeros_like(loss.emotion) if loss.speaker is None else loss.speaker
             total += len(indices) * torch.stack([loss.emotion, speaker]).detach()
-        return total
+        return total, torch.cat(predicted)
 
     def _rescue(self, error: "NotFiniteError", epoch: int, best_epoch: int, best_state: dict | None) -> str:
         """Save the best epoch's weights, and say what happened."""
@@ -315,14 +321,19 @@ class NotFiniteError(Exception):
 
 def _validate(model: nn.Module, frames: FrameSource, validation: Utterances) -> dict[str, float]:
     logits = predict(model, frames, validation.ids).logits
-    labels, predicted = np.array(validation.labels), logits.argmax(dim=1).numpy()
+    loss = float(functional.cross_entropy(logits, torch.tensor(validation.labels)))
+    predicted = logits.argmax(dim=1).numpy()
+    return {"validation_loss": loss} | _scores("validation", np.array(validation.labels), predicted)
+
+
+def _scores(role: str, labels: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """UA, WA and macro-F1 of predicted class indices [N], as history.csv names them."""
+    present = np.unique(labels)
+    _, recall, f1, _ = precision_recall_fscore_support(labels, predicted, labels=present, zero_division=0)
     return {
-        "validation_loss": float(functional.cross_entropy(logits, torch.tensor(validation.labels))),
-        "validation_ua": float(recall_score(labels, predicted, labels=np.unique(labels), average="macro")),
-        "validation_wa": float(accuracy_score(labels, predicted)),
-        "validation_macro_f1": float(
-            f1_score(labels, predicted, labels=np.unique(labels), average="macro", zero_division=0)
-        ),
+        f"{role}_ua": float(recall.mean()),
+        f"{role}_wa": float((labels == predicted).mean()),
+        f"{role}_macro_f1": float(f1.mean()),
     }
 
 

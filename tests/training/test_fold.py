@@ -121,6 +121,44 @@ def test_the_best_epoch_on_validation_is_kept_and_training_stops(feature_folder,
     assert accuracy != pytest.approx(history["validation_wa"].iloc[-1], abs=1e-5)
 
 
+def test_history_follows_the_training_utterances(feature_folder, tmp_path):
+    """An easy set is learnt by heart, through shuffling, mixup and balanced sampling."""
+    for name, changes in {"plain": {}, "mixed": {"augment": True}, "balanced": {"sampling": "balanced"}}.items():
+        train_fold(job(feature_folder, tmp_path / name, GRU, epochs=30, **changes))
+        history = pd.read_csv(tmp_path / name / "history.csv")
+        scores = history[["train_ua", "train_wa", "train_macro_f1"]]
+        assert (scores.iloc[0] < 0.95).all()
+        assert (scores.iloc[-1] > (0.9 if name == "mixed" else 0.99)).all()
+        assert (history["gradient_norm"] > 0).all()
+        assert np.isfinite(history["gradient_norm"]).all()
+
+
+@pytest.mark.parametrize(("batch_size", "accumulate"), [(40, 1), (10, 4)])
+def test_history_of_one_step_agrees_with_a_computation_by_hand(feature_folder, tmp_path, batch_size, accumulate):
+    """One step so small that the saved head is the one it began with."""
+    how = {"learning_rate": 1e-12, "min_learning_rate": 0.0, "clip_norm": 1e-3, "epochs": 1}
+    train_fold(job(feature_folder, tmp_path / "run", batch_size=batch_size, accumulate=accumulate, **how))
+    (row,) = pd.read_csv(tmp_path / "run/history.csv").to_dict("records")
+
+    model, _ = load_head(tmp_path / "run")
+    train = utterances(0, 1, 2, 3)
+    labels = np.array(train.labels)
+    logits = model(*FeatureSet(feature_folder).gather(train.ids, 12)).emotion_logits
+    loss = torch.nn.functional.cross_entropy(logits, torch.tensor(train.labels))
+    gradients = torch.autograd.grad(loss, list(model.parameters()))
+    assert row["gradient_norm"] == pytest.approx(
+        float(torch.cat([each.flatten() for each in gradients]).norm()), rel=1e-4
+    )
+
+    predicted = logits.argmax(dim=1).numpy()
+    correct = np.array([np.sum((labels == each) & (predicted == each)) for each in range(3)])
+    f1 = 2 * correct / (np.bincount(labels, minlength=3) + np.bincount(predicted, minlength=3))
+    assert row["train_ua"] == pytest.approx(np.mean(correct / np.bincount(labels)), abs=1e-5)
+    assert row["train_wa"] == pytest.approx(correct.sum() / len(labels), abs=1e-5)
+    assert row["train_macro_f1"] == pytest.approx(f1.mean(), abs=1e-5)
+    assert 0 < row["train_ua"] != row["train_wa"] < 1
+
+
 def test_without_validation_the_last_weights_are_kept(feature_folder, tmp_path):
     train_fold(job(feature_folder, tmp_path / "run", validation=(), epochs=4, patience=1))
     config = json.loads((tmp_path / "run/config.json").read_text())
