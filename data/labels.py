@@ -1,4 +1,4 @@
-"""Corpus codes -> classes. The only place that maps labels; a class's index is its place in ``task.classes``."""
+"""Corpus codes -> classes. The only place that maps labels; a class's index is its place in the sorted names."""
 
 from typing import Annotated
 
@@ -29,7 +29,8 @@ class TaskSettings(Settings):
     """``task``: what is told apart, on which utterances.
 
     Attributes:
-        classes: class -> the corpus's own codes that belong to it; their order is the order of the logits.
+        classes: class -> the corpus's own codes that belong to it; their order means nothing (logits follow the
+            sorted names).
         where: manifest column -> the values that take part; empty for all utterances.
     """
 

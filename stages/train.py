@@ -24,7 +24,7 @@ def main(name: str) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # same seed, same numbers, also on a GPU
     params = read_params()
     head, training = params.head(name)
-    classes = list(params.task.classes)
+    classes = sorted(params.task.classes)  # DVC does not see their order, so it must not decide the logits
     features = FeatureSet(ARTIFACTS / "features" / head.features)
     features.check_layers(head.choose_layers(features.layers))
     splits = read_usable_splits(features)

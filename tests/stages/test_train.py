@@ -1,0 +1,60 @@
+"""The train stage on a small feature set, without the stages before it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from data.manifest import write_manifest
+from data.splits import SplitSettings, make_splits, write_splits
+from data.utterance import Utterance
+from stages import train
+from tests.builders import REPOSITORY, tiny_params, write_features
+
+NAMES = ("sad", "neutral", "angry")  # by the last part of a feature's id
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch) -> dict:
+    """Parameters of one linear head, in a folder with what it is trained on."""
+    for room in ("models", "training"):
+        (tmp_path / room).symlink_to(REPOSITORY / room)
+    monkeypatch.chdir(tmp_path)
+    params = tiny_params("demo", epochs=2)
+    params["task"]["classes"] = {"neutral": ["neu"], "sad": ["sad"], "angry": ["ang"]}
+    params["heads"] = {"linear": {"model": "linear", "features": "hubert", "layer": 2}}
+    write_features(Path("artifacts/features/hubert"), layers=(2,))
+    utterances = [
+        Utterance(f"s{speaker}-{number}-{number % 3}", "", f"s{speaker}", f"s{speaker}", "")
+        for speaker in range(6)
+        for number in range(10)
+    ]
+    manifest = pd.DataFrame(utterances)
+    write_manifest(manifest, Path("artifacts/manifest.csv"))
+    labelled = manifest.assign(label=[NAMES[int(identifier[-1])] for identifier in manifest["id"]])
+    write_splits(make_splits(labelled, SplitSettings(scheme="speaker", folds=3)), Path("artifacts/splits.csv"))
+    return params
+
+
+def run(params: dict) -> dict[str, bytes]:
+    """Train, and return the head's files."""
+    with Path("params.yaml").open("w") as file:
+        YAML().dump(params, file)
+    train.main("linear")
+    folder = Path("artifacts/heads/linear")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_order_of_the_classes_in_the_parameters_changes_no_byte(params):
+    """DVC compares dictionaries without their order, so the order must not decide the logits."""
+    one = run(params)
+    shutil.rmtree("artifacts/heads")
+    shutil.rmtree("artifacts/.pieces")
+    params["task"]["classes"] = dict(reversed(params["task"]["classes"].items()))
+    assert run(params) == one
+    assert json.loads(one["fold-0/seed-1/config.json"])["classes"] == ["angry", "neutral", "sad"]
+    predictions = pd.read_csv("artifacts/heads/linear/fold-0/seed-1/predictions.csv")
+    assert (predictions["label"] == [NAMES[int(identifier[-1])] for identifier in predictions["id"]]).all()
