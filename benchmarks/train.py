@@ -80,7 +80,8 @@ def make_job(features: FeatureSet, head: str, clips: int, device: torch.device, 
     }
     names = [f"class-{number}" for number in range(CLASSES)]
     return FoldJob(
-        head, settings, how, features.folder, names, 0, 1, roles, Path(), Path(), device.type, torch.get_num_threads()
+        *(head, settings, how, features.folder, names, 0, 1, roles),
+        *("benchmark", Path(), Path(), Path(), device.type, torch.get_num_threads()),
     )
 
 
@@ -231,9 +232,8 @@ def side_by_side(one: FeatureSet, arguments, folder: Path) -> dict:
                 job = make_job(one, head, arguments.sample, torch.device("cpu"), epochs=4)
                 where = folder / f"run-{next(count)}"
                 where.mkdir()
-                jobs.append(
-                    dataclasses.replace(job, fold=number, folder=where, rescue=where, threads=max(1, cores // workers))
-                )
+                places = {"folder": where, "rescue": where, "measurement": where / "measured.json"}
+                jobs.append(dataclasses.replace(job, fold=number, threads=max(1, cores // workers), **places))
             start = time.perf_counter()
             list(train_folds(jobs, workers, lambda epochs: None))
             seconds[f"{head}_{workers}_processes_x_{jobs[0].threads}_threads"] = time.perf_counter() - start

@@ -2,6 +2,7 @@
 
 - `errors`: the one exception a user is meant to read
 - `digest`: what names a file's content
+- `measured`: what a piece of work cost
 - `settings`: the base of every typed parameter model
 - `corpora`: one reader per corpus
 - `manifest`: all utterances of a corpus, one row each

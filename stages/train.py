@@ -54,9 +54,10 @@ def main(name: str) -> None:
             )
             piece = Piece(content, f"fold-{fold}/seed-{seed}")
             rescue = ARTIFACTS / "rescued" / name / piece.target
+            measurement = ARTIFACTS / "measured/heads" / name / f"{piece.target}.json"
             jobs[piece] = FoldJob(
                 *(name, head, training, features.folder, classes, fold, seed, roles),
-                *(piece.workshop, rescue, device, threads),
+                *(piece.fingerprint, piece.workshop, rescue, measurement, device, threads),
             )
             check_job(jobs[piece])
 

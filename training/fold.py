@@ -1,6 +1,7 @@
 """Train one head on one fold with one seed, choose the epoch on validation speakers, and predict."""
 
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from data.errors import UserError
+from data.measured import peak_memory, restart_gpu_peak, write_measurement
 from features.store import FeatureSet
 from models import HEADS, build_head
 from models.layers import HeadSettings, frame_mask
@@ -57,8 +59,10 @@ class FoldJob:
         classes: names in the order of the logits.
         fold, seed: which run this is.
         roles: ``train``, ``validation``, ``test`` -> utterances; validation may be empty.
-        folder: where the results go; it exists.
+        fingerprint: names the results.
+        folder: where they go; it exists.
         rescue: where the last good weights go if the loss is no longer finite.
+        measurement: the file for what the run cost.
         device: ``cpu`` or ``cuda``.
         threads: of the CPU.
     """
@@ -71,8 +75,10 @@ class FoldJob:
     fold: int
     seed: int
     roles: dict[str, Utterances]
+    fingerprint: str
     folder: Path
     rescue: Path
+    measurement: Path
     device: str
     threads: int
 
@@ -128,7 +134,7 @@ def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: No
     """Train, and write the run's files into its folder.
 
     They are model.safetensors, config.json, history.csv, predictions.csv, embeddings.safetensors and, of heads that
-    attend, attention.safetensors.
+    attend, attention.safetensors. What it cost goes elsewhere, so that the folder's bytes do not depend on it.
 
     Raises:
         UserError: the loss is no longer finite, or a layer is asked that is not stored.
@@ -144,6 +150,7 @@ def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
     torch.manual_seed(job.seed * 1_000_003 + job.fold)
     torch.use_deterministic_algorithms(True, warn_only=True)
     device = torch.device(job.device)
+    restart_gpu_peak(job.device)
     features = FeatureSet(job.features, verify=False)  # the stage has verified it
     layers = features.check_layers(job.head.choose_layers(features.layers))
     num_layers = None if isinstance(layers, int) else len(layers)
@@ -172,13 +179,29 @@ def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
         "utterances": {role: len(utterances.ids) for role, utterances in job.roles.items()},
     }
-    best_epoch, epochs_run = TrainingRun(model, frames, job, config).fit(on_epochs)
+    run = TrainingRun(model, frames, job, config)
+    best_epoch, epochs_run = run.fit(on_epochs)
     config |= {"best_epoch": best_epoch, "epochs_run": epochs_run}
     if hasattr(model.plain_head, "layer_weights"):
         weights = model.plain_head.layer_weights().tolist()
         config["layer_weights"] = dict(zip(map(str, layers), weights, strict=True))
     save_head(model, config, job.folder)
-    _write_predictions(model, frames, job)
+    start = time.perf_counter()
+    predictions = {
+        role: predict(model, frames, job.roles[role].ids) for role in ("validation", "test") if job.roles[role].ids
+    }
+    predict_seconds = time.perf_counter() - start
+    _write_predictions(predictions, job)
+    write_measurement(
+        job.measurement,
+        job.fingerprint,
+        device=job.device,
+        utterances=len(run.train.ids),
+        seconds_per_epoch=run.seconds_per_epoch,
+        predicted=sum(len(prediction.logits) for prediction in predictions.values()),
+        predict_seconds=predict_seconds,
+        **peak_memory(job.device),
+    )
 
 
 class TrainingRun:
@@ -189,6 +212,9 @@ class TrainingRun:
         frames: of the utterances, on the job's device.
         job: what to train on, and how.
         config: config.json's content, kept with weights that have to be rescued.
+
+    Attributes:
+        seconds_per_epoch: how long each training pass took, validation not included.
     """
 
     def __init__(self, model: StandardisedHead, frames: FrameSource, job: FoldJob, config: dict):
@@ -204,6 +230,7 @@ class TrainingRun:
         self.emotions = functional.one_hot(torch.tensor(self.train.labels), len(job.classes)).float()
         speakers = [job.train_speakers.index(speaker) for speaker in self.train.speakers]
         self.speakers = functional.one_hot(torch.tensor(speakers), len(job.train_speakers)).float()
+        self.seconds_per_epoch: list[float] = []
 
     def fit(self, on_epochs: Callable[[int], None]) -> tuple[int, int]:
         """Train; leave the best epoch's weights in the model; return that epoch and the number of epochs run."""
@@ -213,10 +240,12 @@ class TrainingRun:
         live_folder = self.job.folder / "dvclive"
         with Live(str(live_folder), dvcyaml=None, save_dvc_exp=False, report=None) as live:
             for epoch in range(1, training.epochs + 1):
+                start = time.perf_counter()
                 try:
                     measured = self.train_epoch(epoch)
                 except NotFiniteError as error:
                     raise UserError(self._rescue(error, epoch, best_epoch, best_state)) from None
+                self.seconds_per_epoch.append(time.perf_counter() - start)
                 if validation.ids:
                     measured |= _validate(self.model, self.frames, validation)
                 for name, value in measured.items():
@@ -360,14 +389,11 @@ def _attention_received(attention: Tensor, lengths: Tensor) -> list[Tensor]:
     return [row[:length] for row, length in zip(attention.cpu(), lengths.tolist(), strict=True)]
 
 
-def _write_predictions(model: nn.Module, frames: FrameSource, job: FoldJob) -> None:
-    """predictions.csv for validation and test utterances, and in the same order their embeddings and attention."""
+def _write_predictions(predictions: dict[str, Prediction], job: FoldJob) -> None:
+    """predictions.csv for some roles' utterances, and in the same order their embeddings and attention."""
     tables, embeddings, attention = [], [], []
-    for role in ("validation", "test"):
+    for role, prediction in predictions.items():
         utterances = job.roles[role]
-        if not utterances.ids:
-            continue
-        prediction = predict(model, frames, utterances.ids)
         table = pd.DataFrame({"id": utterances.ids, "role": role, "speaker": utterances.speakers})
         table["label"] = [job.classes[label] for label in utterances.labels]
         table["predicted"] = [job.classes[index] for index in prediction.logits.argmax(dim=1)]
@@ -376,8 +402,7 @@ def _write_predictions(model: nn.Module, frames: FrameSource, job: FoldJob) -> N
         tables.append(table)
         embeddings.append(prediction.embeddings)
         attention += prediction.attention or []
-    predictions = pd.concat(tables)
-    predictions.to_csv(job.folder / "predictions.csv", index=False, float_format="%.6f", lineterminator="\n")
+    pd.concat(tables).to_csv(job.folder / "predictions.csv", index=False, float_format="%.6f", lineterminator="\n")
     save_file({"embedding": torch.cat(embeddings).contiguous()}, job.folder / "embeddings.safetensors")
     if attention:
         lengths = torch.tensor([len(row) for row in attention])

@@ -58,3 +58,17 @@ def test_the_order_of_the_classes_in_the_parameters_changes_no_byte(params):
     assert json.loads(one["fold-0/seed-1/config.json"])["classes"] == ["angry", "neutral", "sad"]
     predictions = pd.read_csv("artifacts/heads/linear/fold-0/seed-1/predictions.csv")
     assert (predictions["label"] == [NAMES[int(identifier[-1])] for identifier in predictions["id"]]).all()
+
+
+def test_every_run_is_measured_outside_of_the_output(params):
+    files = run(params)
+    fingerprints = {target: name for name, target in _targets(files["pieces.json"])}
+    for fold in range(3):
+        measured = json.loads(Path(f"artifacts/measured/heads/linear/fold-{fold}/seed-1.json").read_text())
+        assert measured["fingerprint"] == fingerprints[f"fold-{fold}/seed-1"]
+        assert len(measured["seconds_per_epoch"]) == 2
+    assert not any("measured" in name for name in files)
+
+
+def _targets(listing: bytes) -> list[tuple[str, str]]:
+    return [(name, Path(files["config.json"]).parent.as_posix()) for name, files in json.loads(listing).items()]

@@ -38,8 +38,11 @@ def job(features, folder, head=None, seed=1, fold=0, validation=(4,), **changes)
     plain = {"schedule": "constant", "warmup": 0, "classifier_rate": 1, "adversarial_weight": 0}
     how = TrainingSettings(**{"epochs": 6, "batch_size": 8, "learning_rate": 0.05, **plain, **changes})
     roles = {"train": utterances(0, 1, 2, 3), "validation": utterances(*validation), "test": utterances(5)}
-    rescue = folder.with_name(f"{folder.name}-rescued")
-    return FoldJob("head", settings, how, features, CLASSES, fold, seed, roles, folder, rescue, "cpu", 1)
+    rescue, measurement = (folder.with_name(f"{folder.name}-{what}") for what in ("rescued", "measured.json"))
+    return FoldJob(
+        *("head", settings, how, features, CLASSES, fold, seed, roles),
+        *("f00d", folder, rescue, measurement, "cpu", 1),
+    )
 
 
 def content(folder):
@@ -157,6 +160,18 @@ def test_history_of_one_step_agrees_with_a_computation_by_hand(feature_folder, t
     assert row["train_wa"] == pytest.approx(correct.sum() / len(labels), abs=1e-5)
     assert row["train_macro_f1"] == pytest.approx(f1.mean(), abs=1e-5)
     assert 0 < row["train_ua"] != row["train_wa"] < 1
+
+
+def test_what_a_run_cost_is_written_beside_its_results(feature_folder, tmp_path):
+    train_fold(job(feature_folder, tmp_path / "run", epochs=4))
+    measured = json.loads((tmp_path / "run-measured.json").read_text())
+    assert measured["fingerprint"] == "f00d"
+    assert (measured["device"], measured["utterances"], measured["predicted"]) == ("cpu", 40, 20)
+    assert len(measured["seconds_per_epoch"]) == 4
+    assert min(*measured["seconds_per_epoch"], measured["predict_seconds"]) > 0
+    assert measured["peak_megabytes"] > 100
+    assert measured["peak_gpu_megabytes"] is None
+    assert set(content(tmp_path / "run")) == FILES
 
 
 def test_without_validation_the_last_weights_are_kept(feature_folder, tmp_path):
