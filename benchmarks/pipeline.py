@@ -24,6 +24,7 @@ PROJECT = (
     "evaluation",
     "features",
     "models",
+    "report",
     "stages",
     "training",
     "dvc.yaml",

@@ -1,4 +1,4 @@
-"""Predictions -> metrics, statistics, figures, report.
+"""Predictions -> metrics, statistics, analyses.
 
 - `settings`: the parameters of evaluation
 - `runs`: everything the train stage wrote for one head
@@ -8,7 +8,4 @@
 - `assessment`: all that is said of one head
 - `description`: what was run on what, and what to warn of
 - `comparison`: every head against one reference head
-- `plot_data`: the report's figures as tables
-- `figures`: the report's figures as pictures
-- `report`: the heads side by side, as one HTML page
 """

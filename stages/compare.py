@@ -2,8 +2,8 @@
 
 import shutil
 
-from evaluation.report import read_evaluations, write_report
 from evaluation.settings import EvaluateSettings
+from report.page import read_evaluations, write_report
 from stages.params import read_section, read_yaml
 from stages.running import ARTIFACTS, run_stage
 

@@ -16,7 +16,7 @@ from data.shards import Rows, ShardWriter
 from features.store import KIND, frames_checksum, layer_rows, stored_form
 
 REPOSITORY = Path(__file__).parent.parent
-ROOMS = ("app", "data", "evaluation", "features", "models", "stages", "training")
+ROOMS = ("app", "data", "evaluation", "features", "models", "report", "stages", "training")
 PLOTS = tuple(f".dvc/plots/{name}.json" for name in ("curves", "intervals", "points"))
 TINY_ENCODER = "untrained:0,layers=2"
 

@@ -13,9 +13,9 @@ import pytest
 from data.errors import UserError
 from evaluation.assessment import assess, learning_curve
 from evaluation.attention import attention_over_time, choose_examples, envelope
-from evaluation.report import choose_reference, write_report
 from evaluation.runs import HeadRuns
 from evaluation.settings import EvaluateSettings
+from report.page import choose_reference, write_report
 from tests.evaluation.test_analysis import CLASSES, predictions, with_people
 
 SETTINGS = EvaluateSettings(bootstrap=100)

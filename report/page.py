@@ -8,11 +8,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from data.errors import UserError
 from data.manifest import nearest
-from evaluation import figures, plot_data
 from evaluation.comparison import compare_heads
 from evaluation.groups import GROUPINGS
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import FEWEST_TO_TEST, MOST_EXACT
+from report import figures, plot_data
 
 _TABLES = ("learning_curve", "embedding", "attention", "predictions")
 _TEXT = dict.fromkeys(("id", "speaker", "label", "predicted", "emotion", "role"), str)
@@ -81,7 +81,7 @@ def write_report(evaluations: list[dict], settings: EvaluateSettings, folder: Pa
 def render_report(evaluations: list[dict], comparisons: list[dict], reference: str) -> str:
     """The page's HTML; it loads nothing from anywhere."""
     environment = Environment(
-        loader=PackageLoader("evaluation", "."),
+        loader=PackageLoader("report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
