@@ -4,7 +4,8 @@
 - `runs`: everything the train stage wrote for one head
 - `metrics`: WA, UA and F1 from confusion matrices
 - `statistics`: intervals and tests over speakers
-- `groups`, `calibration`, `leakage`, `embedding`, `attention`: one analysis each
+- `groups`, `calibration`, `leakage`, `embedding`: one analysis each
+- `attention`: how much each frame is attended to, in a file
 - `assessment`: all that is said of one head
 - `description`: what was run on what, and what to warn of
 - `comparison`: every head against one reference head

@@ -147,6 +147,13 @@ def confusion_table(test: pd.DataFrame) -> pd.DataFrame:
     return test.rename(columns={"label": "actual"})[["actual", "predicted", "fold", "seed"]]
 
 
+def predictions_table(runs: HeadRuns) -> pd.DataFrame:
+    """What a comparison with other heads, and a choice of examples, needs of the all seeds' test predictions."""
+    probabilities = runs.test[[f"p_{name}" for name in runs.classes]]
+    columns = ["id", "speaker", "fold", "seed", "label", "predicted"]
+    return runs.test[columns].assign(confidence=probabilities.max(axis=1))
+
+
 def _summary(metric, by_seed, by_fold_and_seed, by_speaker_and_seed, settings: EvaluateSettings) -> dict:
     """A metric pooled over folds: mean over seeds, interval over speakers, deviations over folds and seeds apart."""
     values, per_fold = metric(by_seed), metric(by_fold_and_seed).mean(axis=1)

@@ -63,6 +63,7 @@ def describe_run(
             **features.recipe,
             **{key: next(iter(features.provenance.values()))[key] for key in ("checkpoint", "revision")},
         },
+        "frame_rate": features.frame_rate,
         "provenance": [
             json.loads(each) for each in Counter(shard.attributes["provenance"] for shard in features.shards)
         ],

@@ -9,6 +9,7 @@ import pandas as pd
 from safetensors.numpy import load_file
 
 from data.errors import UserError
+from evaluation.attention import read_attention
 
 _TEXT = {"id": str, "speaker": str, "label": str, "predicted": str}
 
@@ -40,6 +41,11 @@ class HeadRuns:
         return self.config["classes"]
 
     @property
+    def first_seed(self) -> int:
+        """The seed of which single runs are shown."""
+        return int(self.runs["seed"].min())
+
+    @property
     def test(self) -> pd.DataFrame:
         """The test predictions of all runs."""
         return self.predictions[self.predictions["role"] == "test"]
@@ -56,10 +62,16 @@ class HeadRuns:
     def attention(self, fold: int, seed: int) -> list[np.ndarray] | None:
         """How much each frame is attended to [T], in the order of the run's predictions; None without attention."""
         path = self._run_folder(fold, seed) / "attention.safetensors"
-        if not path.exists():
-            return None
-        content = load_file(path)
-        return np.split(content["attention"].astype(np.float32), np.cumsum(content["lengths"])[:-1])
+        return read_attention(path) if path.exists() else None
+
+    def test_attention(self) -> list[np.ndarray]:
+        """The same of the first seed's test predictions, in their order; empty without attention."""
+        rows = self.predictions[self.predictions["seed"] == self.first_seed]
+        attention = [self.attention(fold, self.first_seed) for fold in rows["fold"].unique()]
+        if any(of_fold is None for of_fold in attention):
+            return []
+        every = [weights for of_fold in attention for weights in of_fold]
+        return [weights for weights, role in zip(every, rows["role"], strict=True) if role == "test"]
 
     def _run_folder(self, fold: int, seed: int) -> Path:
         return self.folder / f"fold-{fold}" / f"seed-{seed}"

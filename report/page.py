@@ -1,6 +1,5 @@
 """The heads side by side, as one self-contained HTML page and as tables for `dvc plots`."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -13,33 +12,10 @@ from evaluation.groups import GROUPINGS
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import FEWEST_TO_TEST, MOST_EXACT
 from report import figures, plot_data
-
-_TABLES = ("learning_curve", "embedding", "attention", "predictions")
-_TEXT = dict.fromkeys(("id", "speaker", "label", "predicted", "emotion", "role"), str)
+from report.settings import ReportSettings
 
 
-def read_evaluations(folder: Path, heads: list[str]) -> list[dict]:
-    """Read the details and the tables of exactly these heads.
-
-    Raises:
-        UserError: one of them has not been evaluated here.
-    """
-    missing = [head for head in heads if not (folder / head / "details.json").is_file()]
-    if missing:
-        raise UserError(
-            f"{folder}: no evaluation of {', '.join(missing)}, which params.yaml names. "
-            "Get a colleague's with `dvc pull evaluate`, or make them with `dvc repro`."
-        )
-    evaluations = []
-    for head in heads:
-        details = json.loads((folder / head / "details.json").read_text())
-        for name in _TABLES:
-            details[name] = pd.read_csv(folder / head / f"{name}.csv", dtype=_TEXT, keep_default_na=False)
-        evaluations.append(details)
-    return evaluations
-
-
-def choose_reference(evaluations: list[dict], settings: EvaluateSettings) -> str:
+def choose_reference(evaluations: list[dict], settings: ReportSettings) -> str:
     """The head that others are compared with.
 
     Raises:
@@ -48,14 +24,20 @@ def choose_reference(evaluations: list[dict], settings: EvaluateSettings) -> str
     heads = [each["head"] for each in evaluations]
     if settings.reference is not None and settings.reference not in heads:
         raise UserError(
-            f"params.yaml: evaluate.reference: there is no head {settings.reference!r}"
+            f"params.yaml: report.reference: there is no head {settings.reference!r}"
             f"{nearest(settings.reference, heads)} (there are {', '.join(heads)})"
         )
     return settings.reference or heads[0]
 
 
-def write_report(evaluations: list[dict], settings: EvaluateSettings, folder: Path) -> Path:
+def write_report(evaluations: list[dict], settings: ReportSettings, statistics: EvaluateSettings, folder: Path) -> Path:
     """Write index.html and the tables of its figures.
+
+    Args:
+        evaluations: from `read_evaluations`, each with its examples' ``attention`` and ``waveforms``.
+        settings: the reference.
+        statistics: of the bootstrap of differences.
+        folder: ``artifacts/report``.
 
     Returns:
         The page's path.
@@ -66,7 +48,7 @@ def write_report(evaluations: list[dict], settings: EvaluateSettings, folder: Pa
         {each["head"]: each["predictions"] for each in evaluations},
         {each["head"]: each["classes"] for each in evaluations},
         reference,
-        settings,
+        statistics,
     )
     tables = {name: table(evaluations) for name, table in plot_data.TABLES.items()}
     for name, table in {**tables, "differences": plot_data.differences(comparisons)}.items():
@@ -161,7 +143,7 @@ def _shared_warnings(evaluations: list[dict]) -> list[str]:
         lines.append(warning if len(having) == len(evaluations) else f"{', '.join(having)}: {warning}")
     if any(each["waveforms"] for each in evaluations):
         lines.append(
-            "Licensed material: this page holds waveforms of the corpus (evaluate.waveforms: true). Pass it on only to "
+            "Licensed material: this page holds waveforms of the corpus (report.waveforms: true). Pass it on only to "
             "people who have the corpus's licence."
         )
     return sorted(lines, key=_is_grave, reverse=True)

@@ -15,8 +15,9 @@ from evaluation.assessment import (
     headline,
     interval_warning,
     learning_curve,
+    predictions_table,
 )
-from evaluation.attention import examples_with_attention, read_waveforms
+from evaluation.attention import write_attention
 from evaluation.description import describe_run
 from evaluation.embedding import two_dimensions
 from evaluation.leakage import probe_runs
@@ -35,13 +36,8 @@ def main(name: str) -> None:
     assessment = assess(runs, manifest, params.evaluate)
     leakage = probe_runs(runs, features, manifest, params.evaluate.seed)
 
-    first = runs.run(fold=0, seed=int(runs.runs["seed"].min()))
+    first = runs.run(fold=0, seed=runs.first_seed)
     embedding = two_dimensions(first, runs.embeddings(*first.loc[0, ["fold", "seed"]]), params.evaluate.seed)
-    examples, attention = examples_with_attention(runs, features.frame_rate, params.evaluate.examples)
-    waveforms = None
-    if params.evaluate.waveforms and len(examples):
-        clips = ARTIFACTS / "clips" / params.features[features.folder.name].clips
-        waveforms = read_waveforms(clips, list(examples["id"]))
 
     usable = read_usable_splits(features)
     run = describe_run(params.corpus, params.task, params.split, manifest, usable, features, runs.config)
@@ -57,19 +53,17 @@ def main(name: str) -> None:
         "run": run,
         **assessment,
         "leakage": leakage,
-        "waveforms": waveforms,
         "warnings": warnings,
     }
     folder = ARTIFACTS / "evaluation" / name
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(headline(assessment), folder / "metrics.json")
     _write_json(details, folder / "details.json")
-    columns = ["id", "speaker", "fold", "seed", "label", "predicted"]
-    _write_table(runs.test[columns], folder / "predictions.csv")
+    _write_table(predictions_table(runs), folder / "predictions.csv")
     _write_table(confusion_table(runs.test), folder / "confusion.csv")
     _write_table(learning_curve(runs.histories), folder / "learning_curve.csv")
     _write_table(embedding, folder / "embedding.csv")
-    _write_table(attention, folder / "attention.csv")
+    write_attention(runs.test_attention(), folder / "attention.safetensors")
     ua = assessment["metrics"]["ua"]
     print(
         f"evaluate {name}: UA {ua['mean']:.1%} [{ua['low']:.1%}, {ua['high']:.1%}], chance {details['chance_ua']:.1%}"

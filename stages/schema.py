@@ -16,6 +16,7 @@ from features.settings import SslSettings
 from features.store import listed_layers
 from models import HEADS
 from models.layers import HeadSettings
+from report.settings import ReportSettings
 from stages.params import parse, read_yaml
 from training.settings import TrainingSettings
 
@@ -61,6 +62,7 @@ class Params(Settings):
     training: TrainingSettings = TrainingSettings()
     heads: Annotated[dict[_Name, dict], Field(min_length=1)]
     evaluate: EvaluateSettings = EvaluateSettings()
+    report: ReportSettings = ReportSettings()
     runtime: RuntimeSettings = RuntimeSettings()
 
     def head(self, name: str) -> tuple[HeadSettings, TrainingSettings]:
@@ -132,8 +134,8 @@ def check_params(values: dict) -> Params:
             raise UserError(f"params.yaml: features.{name}.pad: before needs clips.{features.clips}.seconds")
     for name in params.heads:
         params.head(name)
-    if params.evaluate.reference is not None:
-        _lookup(params.heads, params.evaluate.reference, "evaluate.reference", "head ")
+    if params.report.reference is not None:
+        _lookup(params.heads, params.report.reference, "report.reference", "head ")
     check_codes(params.task, params.corpus.name)
     return params
 

@@ -70,6 +70,19 @@ def test_a_heads_parameter_trains_that_head_alone(project):
     assert change.encoded == 0
 
 
+def test_how_the_report_looks_costs_no_evaluation(project):
+    template = project.folder / "report/report.html.j2"
+    template.write_text(template.read_text().replace("max-width: 66rem", "max-width: 60rem"))
+    assert project.repro().ran == ["compare"]
+    assert "max-width: 60rem" in (project.folder / "artifacts/report/index.html").read_text()
+
+    params = project.read_params()
+    params["report"]["reference"] = "gru"
+    project.write_params(params)
+    assert project.repro().ran == ["check", "compare"]
+    assert "Compared with gru" in (project.folder / "artifacts/report/index.html").read_text()
+
+
 def test_how_it_runs_is_no_reason_to_run_again(project):
     params = project.read_params()
     params["runtime"] = {"device": "cpu", "batch_size": 3, "workers": 2}

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data.errors import UserError
-from evaluation.attention import attention_over_time, choose_examples, envelope
+from evaluation.attention import read_attention, write_attention
 from evaluation.calibration import reliability
 from evaluation.comparison import compare_heads
 from evaluation.embedding import two_dimensions
@@ -237,38 +236,10 @@ def test_t_sne_keeps_clusters_and_survives_few_points():
     assert two_dimensions(utterances.head(3), values[:3], seed=1).empty
 
 
-def some_predictions() -> pd.DataFrame:
-    rows = [
-        ("a", "calm", "calm", 0.9),
-        ("b", "calm", "calm", 0.95),
-        ("c", "sad", "sad", 0.6),
-        ("d", "sad", "calm", 0.8),
-        ("e", "angry", "sad", 0.5),
-        ("f", "sad", "angry", 0.7),
-    ]
-    table = pd.DataFrame(rows, columns=["id", "label", "predicted", "p_calm"])
-    return table.assign(p_angry=0.1, p_sad=0.1, speaker="s")
-
-
-def test_examples_are_right_and_wrong_ones_of_different_classes_or_those_asked_for():
-    assert list(choose_examples(some_predictions(), CLASSES, [])["id"]) == ["b", "c", "d", "e"]
-    assert list(choose_examples(some_predictions(), CLASSES, ["f"])["id"]) == ["f"]
-    with pytest.raises(UserError, match=r"evaluate\.examples: no test utterance 'ff'; did you mean 'f'"):
-        choose_examples(some_predictions(), CLASSES, ["ff"])
-
-
-def test_attention_is_relative_to_an_even_spread():
-    examples = choose_examples(some_predictions(), CLASSES, ["a"])
-    table = attention_over_time(examples, [np.array([0.5, 0.25, 0.25, 0.0])], frame_rate=50)
-    assert table["attention"].tolist() == [2, 1, 1, 0]
-    assert table["second"].tolist() == pytest.approx([0.01, 0.03, 0.05, 0.07])
-    assert attention_over_time(examples.head(0), [], 50).empty
-
-
-def test_an_envelope_bounds_the_waveform():
-    waveform = (32767 * np.sin(np.arange(16000) / 20)).astype(np.int16)
-    shape = envelope(waveform, 16000)
-    assert len(shape["second"]) == len(shape["low"]) == 400
-    assert max(shape["high"]) == pytest.approx(1, abs=1e-3)
-    assert shape["second"][-1] == pytest.approx(1, abs=0.01)
-    assert len(envelope(waveform[:7], 16000)["low"]) == 7
+def test_attention_is_read_as_it_was_written_also_where_there_is_none(tmp_path):
+    rows = [np.array([0.25, 0.75], np.float32), np.array([1.0], np.float32), np.full(4, 0.25, np.float32)]
+    write_attention(rows, tmp_path / "attention.safetensors")
+    read = read_attention(tmp_path / "attention.safetensors")
+    assert [row.tolist() for row in read] == [row.tolist() for row in rows]
+    write_attention([], tmp_path / "none.safetensors")
+    assert read_attention(tmp_path / "none.safetensors") == []

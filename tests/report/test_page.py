@@ -12,13 +12,14 @@ import pytest
 
 from data.errors import UserError
 from evaluation.assessment import assess, learning_curve
-from evaluation.attention import attention_over_time, choose_examples, envelope
 from evaluation.runs import HeadRuns
 from evaluation.settings import EvaluateSettings
+from report.examples import attention_over_time, choose_examples, envelope
 from report.page import choose_reference, write_report
+from report.settings import ReportSettings
 from tests.evaluation.test_analysis import CLASSES, predictions, with_people
 
-SETTINGS = EvaluateSettings(bootstrap=100)
+STATISTICS = EvaluateSettings(bootstrap=100)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 in_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 
@@ -29,6 +30,7 @@ def evaluation(head: str, skill: float, speakers: int = 24, waveforms: bool = Fa
     right = (test["label"] == test["predicted"]).to_numpy()
     for name in CLASSES:
         test[f"p_{name}"] = np.where(test["predicted"] == name, np.where(right, 0.8, 0.6), 0.2)
+    test["confidence"] = np.where(right, 0.8, 0.6)
     test["role"] = "test"
     history = [
         {"epoch": epoch, "fold": 0, "seed": run, "train_loss": 1 / epoch, "learning_rate": 1e-3 / epoch, "alpha": 0.1}
@@ -42,7 +44,7 @@ def evaluation(head: str, skill: float, speakers: int = 24, waveforms: bool = Fa
     runs = HeadRuns(Path(), {"classes": CLASSES}, table, test, pd.DataFrame(history), weights)
     people = with_people(test)[["id", "speaker", "gender", "session", "style", "dialog"]].drop_duplicates()
     people["session"] = "Ses0" + (people["speaker"].str[1:].astype(int) // 2).astype(str)
-    examples = choose_examples(test[test["seed"] == 1], CLASSES, [])
+    examples = choose_examples(test[test["seed"] == 1], [])
     noise = np.random.default_rng(1).normal(0, 3000, 16000).astype(np.int16)
     fold = {"fold": 0, "embedding": 0.4, "raw": 0.6, "gender": 0.5, "chance": 0.25, "speakers": 4, "dimension": 64}
     points = np.random.default_rng(2).normal(0, 1, (60, 2))
@@ -68,7 +70,7 @@ def evaluation(head: str, skill: float, speakers: int = 24, waveforms: bool = Fa
             "layers": 12,
             "seeds": [1, 2],
         },
-        **assess(runs, people, SETTINGS),
+        **assess(runs, people, STATISTICS),
         "leakage": {"per_fold": [fold], "mean": {key: fold[key] for key in ("embedding", "raw", "gender", "chance")}},
         "waveforms": {identifier: envelope(noise, 16000) for identifier in examples["id"]} if waveforms else None,
         "warnings": [],
@@ -82,7 +84,7 @@ def evaluation(head: str, skill: float, speakers: int = 24, waveforms: bool = Fa
 
 
 def write(folder: Path, evaluations: list[dict], **settings) -> str:
-    return write_report(evaluations, SETTINGS.model_copy(update=settings), folder).read_text()
+    return write_report(evaluations, ReportSettings(**settings), STATISTICS, folder).read_text()
 
 
 @pytest.fixture(scope="module")
@@ -138,8 +140,8 @@ def test_the_reference_is_the_one_that_is_named(tmp_path):
     evaluations = [evaluation(name, 0.5, speakers=8) for name in ("one", "two")]
     assert "Compared with one" in write(tmp_path / "first", evaluations)
     assert "Compared with two" in write(tmp_path / "second", evaluations, reference="two")
-    with pytest.raises(UserError, match=r"evaluate\.reference: there is no head 'too'; did you mean 'two'"):
-        choose_reference(evaluations, SETTINGS.model_copy(update={"reference": "too"}))
+    with pytest.raises(UserError, match=r"report\.reference: there is no head 'too'; did you mean 'two'"):
+        choose_reference(evaluations, ReportSettings(reference="too"))
 
 
 def test_every_figure_is_a_table_with_rows(large, tmp_path):

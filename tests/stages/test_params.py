@@ -69,7 +69,8 @@ MISTAKES = [
     ("heads.enhanced_gru.adversarial_weigth", 1, r"unknown parameter; did you mean 'adversarial_weight'\?"),
     ("heads.gru.schedule", "cosin", r"heads\.gru\.schedule: 'cosin': input should be 'constant', 'cosine'"),
     ("training.min_learning_rate", 1.0, r"training: .*min_learning_rate is above learning_rate"),
-    ("evaluate.reference", "grue", r"evaluate\.reference: there is no head 'grue'; did you mean 'gru'\?"),
+    ("report.reference", "grue", r"report\.reference: there is no head 'grue'; did you mean 'gru'\?"),
+    ("evaluate.reference", "gru", r"evaluate\.reference: unknown parameter \(there are bootstrap, seed\)"),
     ("features.hubert.storage", "int4", r"features\.hubert\.storage: 'int4': input should be 'float16' or 'int8'"),
     (
         "heads.linear",
