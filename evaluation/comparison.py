@@ -21,7 +21,7 @@ def compare_heads(
 
     Args:
         predictions: head -> test predictions of all seeds: ``id, speaker, fold, seed, label, predicted``.
-        classes: head -> its classes.
+        classes: head -> its classes, in any order.
         reference: one of the heads.
         settings: of the bootstrap.
 
@@ -38,7 +38,7 @@ def compare_heads(
             rows.append(
                 {"head": head, "why": why}
                 if why
-                else {"head": head, **_compare(own, predictions[reference], classes[head], settings)}
+                else {"head": head, **_compare(own, predictions[reference], sorted(classes[head]), settings)}
             )
     tested = [row for row in rows if row.get("p") is not None]
     for row, p_holm in zip(tested, holm([row["p"] for row in tested]), strict=True):
@@ -47,7 +47,7 @@ def compare_heads(
 
 
 def _not_comparable(own: pd.DataFrame, other: pd.DataFrame, classes: list[str], others: list[str]) -> str | None:
-    if classes != others:
+    if set(classes) != set(others):
         return "other classes"
     if set(own["id"]) != set(other["id"]):
         return "other test utterances"

@@ -33,7 +33,7 @@ def describe_run(
         config: config.json of one of the runs.
 
     Returns:
-        Texts and numbers only; ``warnings`` is a list of sentences.
+        Texts and numbers only, in an order that is not that of params.yaml; ``warnings`` is a list of sentences.
     """
     every = label_utterances(manifest, task)
     labelled = every[every["id"].isin(usable["id"])]
@@ -49,8 +49,8 @@ def describe_run(
             "labelled": len(labelled),
             "where": task.where,
         },
-        "codes": task.classes,
-        "counts": labelled["label"].value_counts().to_dict(),
+        "codes": dict(sorted(task.classes.items())),
+        "counts": labelled["label"].value_counts().sort_index().to_dict(),
         "split": {**split.model_dump(), "folds": len(fold_columns(splits))},
         "fold_sizes": [
             {role: int((splits[column] == role).sum()) for role in ROLES} for column in fold_columns(splits)
@@ -69,7 +69,7 @@ def describe_run(
         ],
         **{key: config[key] for key in ("settings", "training", "num_parameters", "layers")},
     }
-    return {**run, "warnings": [*_encoder_warnings(run), *split_warnings(labelled, splits, list(task.classes))]}
+    return {**run, "warnings": [*_encoder_warnings(run), *split_warnings(labelled, splits, sorted(task.classes))]}
 
 
 def _encoder_warnings(run: dict) -> list[str]:

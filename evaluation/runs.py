@@ -37,8 +37,8 @@ class HeadRuns:
 
     @property
     def classes(self) -> list[str]:
-        """In the order of the logits."""
-        return self.config["classes"]
+        """Sorted: in whatever order they are in params.yaml or in the logits, all counts are in this one."""
+        return sorted(self.config["classes"])
 
     @property
     def first_seed(self) -> int:

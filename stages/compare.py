@@ -1,5 +1,6 @@
 """artifacts/evaluation -> artifacts/report/: exactly the heads that params.yaml names, side by side."""
 
+import json
 import shutil
 
 from evaluation.settings import EvaluateSettings
@@ -12,12 +13,12 @@ from stages.running import ARTIFACTS, run_stage
 
 
 def main() -> None:
-    heads = list(read_yaml()["heads"])
+    order = json.loads((ARTIFACTS / "order.json").read_text())
     settings = read_section("report", ReportSettings)
     for folder in (ARTIFACTS / "evaluation").iterdir():
-        if folder.name not in heads:  # a removed head's, which DVC's cache keeps; here it would count as a change
+        if folder.name not in order["heads"]:  # removed; DVC's cache keeps it, and here it would count as a change
             shutil.rmtree(folder)
-    evaluations = read_evaluations(ARTIFACTS / "evaluation", heads)
+    evaluations = read_evaluations(ARTIFACTS / "evaluation", order["heads"], order["classes"])
     for each in evaluations:
         each["attention"] = attention_of_examples(
             each["predictions"], each["attention"], each["run"]["frame_rate"], settings.examples

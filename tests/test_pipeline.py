@@ -1,6 +1,7 @@
 """What must hold of the whole pipeline, shown with real `dvc` commands, counting encoder passes."""
 
 import os
+import re
 import shutil
 import signal
 import time
@@ -81,6 +82,30 @@ def test_how_the_report_looks_costs_no_evaluation(project):
     project.write_params(params)
     assert project.repro().ran == ["check", "compare"]
     assert "Compared with gru" in (project.folder / "artifacts/report/index.html").read_text()
+
+
+def test_the_order_of_classes_and_heads_is_that_of_the_report_and_nothing_else(project):
+    """DVC does not see the order of a dictionary; the stage check hands it to the report."""
+    params = project.read_params()
+    page = (project.folder / "artifacts/report/index.html").read_text()
+    assert orders_shown(page) == (list(params["task"]["classes"]), ["linear", "gru"], "linear")
+    for section, key in ((params["task"], "classes"), (params, "heads")):
+        section[key] = dict(reversed(section[key].items()))
+    project.write_params(params)
+    assert project.repro().ran == ["check", "compare"]
+    page = (project.folder / "artifacts/report/index.html").read_text()
+    assert orders_shown(page) == (list(params["task"]["classes"]), ["gru", "linear"], "gru")
+
+
+def orders_shown(page: str) -> tuple[list[str], list[str], str]:
+    """The classes of a confusion matrix (rows and columns agree) and of a table per class; the heads; the reference."""
+    confusion = page[page.index('<table class="confusion">') :].split("</table>")[0]
+    columns = re.findall(r'<th scope="col">([^<]+)</th>', confusion)
+    per_class = page[page.index("<caption>Per class") :].split("</table>")[0]
+    assert columns == re.findall(r'<th scope="row">([^<]+)</th>', confusion)
+    assert columns == re.findall(r'<th scope="row">([^<]+)</th>', per_class)
+    heads = re.findall(r'<section class="head" id="([^"]+)"', page)
+    return columns, heads, re.search(r"Compared with ([^<]+)<", page)[1]
 
 
 def test_how_it_runs_is_no_reason_to_run_again(project):

@@ -109,8 +109,15 @@ def test_only_seeds_in_common_are_compared_and_other_utterances_are_not():
     assert compare(one, other[other["seed"] == 4])[0]["why"] == "no seed in common"
     assert compare(one[one["speaker"] != "s3"], other)[0]["why"] == "other test utterances"
     tables = {"reference": other, "head": one}
-    classes = {"reference": CLASSES, "head": CLASSES[::-1]}
+    classes = {"reference": CLASSES, "head": [*CLASSES, "happy"]}
     assert compare_heads(tables, classes, "reference", SETTINGS)[0]["why"] == "other classes"
+
+
+def test_the_order_of_the_classes_changes_no_comparison():
+    tables = {"reference": predictions(lambda _: 0.5), "head": predictions(lambda _: 0.9, seed=1)}
+    expected = compare_heads(tables, dict.fromkeys(tables, CLASSES), "reference", SETTINGS)
+    mixed = {"reference": CLASSES, "head": CLASSES[::-1]}
+    assert compare_heads(tables, mixed, "reference", SETTINGS) == expected
 
 
 def test_differences_are_bootstrapped_on_the_same_speakers():
