@@ -14,9 +14,13 @@ _CURVES = {  # column of history.csv -> panel and series
     "train_loss": ("loss", "training"),
     "validation_loss": ("loss", "validation"),
     "speaker_loss": ("loss", "speakers"),
-    "validation_ua": ("validation", "UA"),
-    "validation_wa": ("validation", "WA"),
-    "validation_macro_f1": ("validation", "F1"),
+    "validation_ua": ("scores", "validation UA"),
+    "validation_wa": ("scores", "validation WA"),
+    "validation_macro_f1": ("scores", "validation F1"),
+    "train_ua": ("scores", "training UA"),
+    "train_wa": ("scores", "training WA"),
+    "train_macro_f1": ("scores", "training F1"),
+    "gradient_norm": ("gradient norm", "gradient norm"),
     "learning_rate": ("learning rate", "learning rate"),
     "alpha": ("alpha", "alpha"),
 }
@@ -128,8 +132,8 @@ def learning_curve(histories: pd.DataFrame) -> pd.DataFrame:
     """The mean over folds and seeds, per epoch, as long as half of the runs were still training; long form.
 
     Returns:
-        ``epoch, panel, series, value, runs``; panels are ``loss``, ``validation`` (UA, WA, F1), ``learning rate`` and
-        ``alpha``.
+        ``epoch, panel, series, value, runs``; panels are ``loss``, ``scores`` (UA, WA, F1 of validation and training),
+        ``gradient norm``, ``learning rate`` and ``alpha``, as far as there are values.
     """
     grouped = histories.drop(columns=["fold", "seed"]).groupby("epoch")
     runs = grouped.size()
@@ -139,7 +143,7 @@ def learning_curve(histories: pd.DataFrame) -> pd.DataFrame:
         for column, (panel, series) in _CURVES.items()
         if column in curve
     ]
-    return pd.concat(tables).reset_index()[["epoch", "panel", "series", "value", "runs"]]
+    return pd.concat(tables).dropna(subset="value").reset_index()[["epoch", "panel", "series", "value", "runs"]]
 
 
 def confusion_table(test: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ import html
 import io
 import re
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import matplotlib
 import pandas as pd
@@ -14,6 +15,11 @@ _INK = "#7d8590"  # legible on white and on near-black
 _COLOURS = ("#2f81f7", "#d4622a", "#2f9e63", "#a259d9", "#c9a227", "#d6409f", "#1f9fb4", "#8b6f4e")
 _MARKERS = "os^Dv<>p*Xhd"
 _WIDTH = 7.2  # inches, of a figure across the page
+_PANELS = ("loss", "scores", "gradient norm", "learning rate", "alpha")
+_LINES = {
+    **{"training": "--", "training UA": "--", "speakers": ":"},
+    **{"validation": "-", "validation UA": "-", "validation WA": ":", "validation F1": "-."},
+}
 
 
 def colour(place: int) -> str:
@@ -62,29 +68,33 @@ def leakage(evaluations: Sequence[dict], places: Sequence[int]) -> str:
 
 
 def learning_curves(head: str, curve: pd.DataFrame, place: int) -> str:
-    """Losses, validation scores, learning rate and alpha by epoch, mean over folds and seeds: SVG."""
-    figure = Figure(figsize=(_WIDTH, 4.4), layout="constrained")
-    panels = dict(zip(("loss", "validation", "learning rate", "alpha"), figure.subplots(2, 2).flat, strict=True))
-    lines = {"training": "--", "validation": "-", "speakers": ":", "UA": "-", "WA": ":", "F1": "--"}
-    for name, axes in panels.items():
+    """What training measured by epoch, mean over folds and seeds, a panel per quantity that was measured: SVG."""
+    curve = curve[~curve["series"].isin(["training WA", "training F1"])]  # they would hide the others
+    panels = [name for name in _PANELS if name in set(curve["panel"])]
+    figure = Figure(figsize=(_WIDTH, 2.2 * -(-len(panels) // 2)), layout="constrained")
+    grid = figure.subplots(-(-len(panels) // 2), 2, squeeze=False).flat
+    for name, axes in zip_longest(panels, grid):
         _style(figure, axes)
+        if name is None:
+            axes.set_axis_off()
+            continue
         rows = curve[curve["panel"] == name]
         for series, values in rows.groupby("series", sort=False):
-            scale = 100 if name == "validation" else 1
-            shade = _INK if series in ("training", "speakers") else colour(place)
-            label = series if rows["series"].nunique() > 1 else None
-            axes.plot(values["epoch"], scale * values["value"], lines.get(series, "-"), color=shade, label=label)
+            axes.plot(
+                values["epoch"],
+                (100 if name == "scores" else 1) * values["value"],
+                _LINES.get(series, "-"),
+                color=_INK if series.startswith(("training", "speakers")) else colour(place),
+                marker="." if len(values) == 1 else None,
+                label=series,
+            )
         if rows["series"].nunique() > 1:
-            _legend(axes)
-        if rows.empty:
-            missing = {"validation": "no validation", "alpha": "no adversary"}.get(name, "")
-            axes.annotate(missing, (0.5, 0.5), xycoords="axes fraction", ha="center", color=_INK)
-            axes.set_yticks([])
-        axes.set_ylabel("validation, %" if name == "validation" else name)
+            _legend(axes, handlelength=1.8, labelspacing=0.2)
+        axes.set_ylabel("scores, %" if name == "scores" else name)
         axes.set_xlabel("epoch")
         axes.set_xlim(curve["epoch"].min() - 0.5, curve["epoch"].max() + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True)
-    return _svg(figure, f"Learning curves of {head}: loss, validation scores, learning rate, alpha")
+    return _svg(figure, f"Learning curves of {head}: {', '.join(panels)}")
 
 
 def reliability(evaluations: Sequence[dict]) -> str:
@@ -156,10 +166,9 @@ def attention(head: str, table: pd.DataFrame, waveforms: dict | None, place: int
         axes.set_ylim(0, rows["attention"].max() * (1.9 if waveforms else 1.1))
         axes.set_xlim(0, longest)
         right = first["label"] == first["predicted"]
-        verdict = f"rightly heard as {first['label']}" if right else f"{first['label']}, heard as {first['predicted']}"
-        axes.set_title(
-            f"{first['id']}: {verdict} ({100 * first['confidence']:.0f} % sure)", fontsize=9, color=_INK, loc="left"
-        )
+        verdict = f"correct: {first['label']}" if right else f"wrong: {first['predicted']} instead of {first['label']}"
+        title = f"{first['id']}, {verdict} (confidence {100 * first['confidence']:.0f} %)"
+        axes.set_title(title, fontsize=9, color=_INK, loc="left")
         axes.set_ylabel("attention", fontsize=9)
     axes.set_xlabel("second")
     return _svg(figure, f"Attention of {head} over time in {len(examples)} utterances")

@@ -94,7 +94,7 @@ def reliability(evaluations: list[dict]) -> pd.DataFrame:
 
 
 def learning_curves(evaluations: list[dict]) -> pd.DataFrame:
-    """Losses, validation scores, learning rate and alpha by epoch."""
+    """What training measured, by epoch."""
     return pd.concat([each["learning_curve"].assign(head=each["head"]) for each in evaluations])
 
 

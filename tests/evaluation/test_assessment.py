@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from evaluation.assessment import assess, headline
+from evaluation.assessment import assess, headline, learning_curve
 from evaluation.runs import HeadRuns
 from evaluation.settings import EvaluateSettings
 from tests.evaluation.test_analysis import CLASSES, predictions, with_people
@@ -32,3 +32,12 @@ def test_the_order_of_the_classes_changes_no_assessment():
     assert one == other
     assert one["classes"] == [row["class"] for row in one["per_class"]] == sorted(CLASSES)
     assert headline(one) == headline(other)
+
+
+def test_a_learning_curve_has_what_training_wrote_and_no_series_without_values():
+    history = pd.DataFrame({"epoch": [1, 2], "fold": 0, "seed": 1, "train_loss": [2.0, 1.0], "train_ua": [0.5, 0.6]})
+    history = history.assign(gradient_norm=[3.0, 1.5], validation_ua=np.nan)
+    curve = learning_curve(history)
+    shown = curve[["panel", "series"]].drop_duplicates().itertuples(index=False, name=None)
+    assert list(shown) == [("loss", "training"), ("scores", "training UA"), ("gradient norm", "gradient norm")]
+    assert curve[curve["series"] == "training UA"]["value"].tolist() == [0.5, 0.6]

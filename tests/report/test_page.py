@@ -35,6 +35,7 @@ def evaluation(head: str, skill: float, speakers: int = 24, waveforms: bool = Fa
     history = [
         {"epoch": epoch, "fold": 0, "seed": run, "train_loss": 1 / epoch, "learning_rate": 1e-3 / epoch, "alpha": 0.1}
         | {"validation_loss": 1.0, "validation_ua": 0.5, "validation_wa": 0.6, "validation_macro_f1": 0.4}
+        | {"train_ua": 0.9, "train_wa": 0.9, "train_macro_f1": 0.9, "gradient_norm": 1.0}
         for epoch in range(1, 6)
         for run in (1, 2)
     ]
@@ -142,6 +143,15 @@ def test_the_reference_is_the_one_that_is_named(tmp_path):
     assert "Compared with two" in write(tmp_path / "second", evaluations, reference="two")
     with pytest.raises(UserError, match=r"report\.reference: there is no head 'too'; did you mean 'two'"):
         choose_reference(evaluations, ReportSettings(reference="too"))
+
+
+def test_without_a_validation_set_it_says_which_epoch_is_used(tmp_path):
+    alone = evaluation("one", 0.5, speakers=8)
+    assert "the epoch was chosen on the next fold&#39;s test group." in write(tmp_path, [alone])
+    alone["run"]["fold_sizes"][0]["validation"] = 0
+    page = write(tmp_path, [alone])
+    assert "no validation set: the last epoch is used." in page
+    assert "There are no validation scores" in page
 
 
 def test_every_figure_is_a_table_with_rows(large, tmp_path):
