@@ -18,7 +18,8 @@ from benchmarks.measuring import medians, report
 from benchmarks.random_store import DIMENSION, write_store
 from features.checkpoints import untrained_hubert
 from features.store import FeatureSet, listed_layers
-from models import HEADS, build_head
+from models import HEADS
+from models.building import build_head
 from training.batches import MappedFrames, MeanFrames, UtteranceMoments, frame_statistics, shuffled_batches
 from training.checkpoint import StandardisedHead
 from training.fold import FoldJob, TrainingRun, Utterances

@@ -1,9 +1,10 @@
 """models/, training/, features/, ... -> artifacts/code/: the code that each stage, and each head, depends on."""
 
 import shutil
+from pathlib import Path
 
 from models import HEADS
-from stages.closure import describe_code
+from stages.closure import ROOT, describe_code
 from stages.running import ARTIFACTS, run_stage
 
 _STAGES = ("split", "evaluate", "compare")
@@ -19,9 +20,9 @@ def main() -> None:
         (folder / f"train-{model}").write_text(training_code(model))
 
 
-def training_code(model: str) -> str:
+def training_code(model: str, root: Path = ROOT) -> str:
     """The code that trains a head: the loop, the reading of features, the head's own file."""
-    return describe_code("stages.train", *(part.__module__ for part in HEADS[model]))
+    return describe_code("stages.train", *(part.__module__ for part in HEADS[model]), root=root)
 
 
 if __name__ == "__main__":

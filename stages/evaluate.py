@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from data.errors import UserError
 from data.manifest import read_manifest
 from evaluation.assessment import (
     adversary_warning,
@@ -22,6 +23,7 @@ from evaluation.description import describe_run
 from evaluation.embedding import two_dimensions
 from evaluation.leakage import probe_runs
 from evaluation.runs import read_runs
+from features.current import check_checkpoint
 from features.store import FeatureSet
 from stages.inputs import read_usable_splits
 from stages.running import ARTIFACTS, run_stage
@@ -33,13 +35,16 @@ def main(name: str) -> None:
     runs = read_runs(ARTIFACTS / "heads" / name)
     manifest = read_manifest(ARTIFACTS / "manifest.csv")
     features = FeatureSet(ARTIFACTS / "features" / runs.config["features"]["set"], verify=False)
+    check_checkpoint(params.features[features.folder.name], features, ARTIFACTS / ".encoders")
+    if runs.config["features"]["digest"] != features.digest:
+        raise UserError(f"{runs.folder}: trained on other features than {features.folder}. Run dvc repro train@{name}")
     assessment = assess(runs, manifest, params.evaluate)
     leakage = probe_runs(runs, features, manifest, params.evaluate.seed)
 
     first = runs.run(fold=0, seed=runs.first_seed)
     embedding = two_dimensions(first, runs.embeddings(*first.loc[0, ["fold", "seed"]]), params.evaluate.seed)
 
-    usable = read_usable_splits(features)
+    usable = read_usable_splits(ARTIFACTS, features)
     run = describe_run(params.corpus, params.task, params.split, manifest, usable, features, runs.config)
     run["seeds"] = sorted(int(seed) for seed in runs.runs["seed"].unique())
     warnings = [

@@ -56,16 +56,6 @@ def fingerprint(**parts) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def code_digest(*places: str) -> str:
-    """SHA-256 of source files and of all Python files in folders."""
-    digest = hashlib.sha256()
-    for place in places:
-        path = Path(place)
-        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
-            digest.update(file.as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()
-
-
 def make_pieces(
     output: Path, wanted: Sequence[Piece | Sequence[Piece]], make: Callable[[list[Piece]], Iterable[Piece]]
 ) -> tuple[int, int]:

@@ -9,9 +9,11 @@ import torch
 from tqdm import tqdm
 
 from data.splits import ROLES, fold_columns
+from features.current import check_checkpoint
 from features.store import FeatureSet
+from stages.code import training_code
 from stages.inputs import read_usable_splits
-from stages.pieces import Piece, code_digest, fingerprint, make_pieces
+from stages.pieces import Piece, fingerprint, make_pieces
 from stages.running import ARTIFACTS, run_stage
 from stages.schema import read_params
 from training.fold import FoldJob, Utterances, check_job, trains_on_means
@@ -26,8 +28,9 @@ def main(name: str) -> None:
     head, training = params.head(name)
     classes = sorted(params.task.classes)  # DVC does not see their order, so it must not decide the logits
     features = FeatureSet(ARTIFACTS / "features" / head.features)
+    check_checkpoint(params.features[head.features], features, ARTIFACTS / ".encoders")
     features.check_layers(head.choose_layers(features.layers))
-    splits = read_usable_splits(features)
+    splits = read_usable_splits(ARTIFACTS, features)
     device = params.runtime.choose_device().type
     folds = fold_columns(splits)
     asked = None if params.runtime.workers == "auto" else params.runtime.workers
@@ -42,7 +45,7 @@ def main(name: str) -> None:
         for seed in training.seeds:
             content = fingerprint(
                 stage="train",
-                code=code_digest("models", "training"),
+                code=training_code(head.model),
                 torch=torch.__version__,
                 head=head.model_dump(),
                 training=training.model_dump(exclude={"seeds"}),

@@ -8,7 +8,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from data.errors import UserError
-from models import HEADS, AdversarialHead, HeadOutput, Standardise, build_head
+from models import HEADS
+from models.adversary import AdversarialHead
+from models.building import build_head
+from models.layers import HeadOutput, Standardise
 
 
 class StandardisedHead(nn.Module):

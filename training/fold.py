@@ -18,7 +18,8 @@ from torch.nn import functional
 from data.errors import UserError
 from data.measured import peak_memory, restart_gpu_peak, write_measurement
 from features.store import FeatureSet
-from models import HEADS, build_head
+from models import HEADS
+from models.building import build_head
 from models.layers import HeadSettings, frame_mask
 from training.augmentation import Batch, augment
 from training.batches import (

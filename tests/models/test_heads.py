@@ -6,7 +6,8 @@ from pydantic import ValidationError
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from models import HEADS, build_head
+from models import HEADS
+from models.building import build_head
 from models.layers import (
     BidirectionalGRU,
     InstanceNorm,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import UserError
-from stages.pieces import Piece, code_digest, discard_pieces, fingerprint, make_pieces
+from stages.pieces import Piece, discard_pieces, fingerprint, make_pieces
 from stages.running import only_one
 
 OUTPUT = Path("artifacts/thing")
@@ -92,11 +92,6 @@ def test_fingerprints_depend_on_everything_that_is_named():
     one = fingerprint(recipe={"layers": [12]}, version="1")
     assert one == fingerprint(version="1", recipe={"layers": [12]})
     assert one != fingerprint(recipe={"layers": [11]}, version="1")
-    Path("code").mkdir()
-    Path("code/a.py").write_text("x = 1")
-    before = code_digest("code")
-    Path("code/a.py").write_text("x = 2")
-    assert code_digest("code") != before
 
 
 def test_two_stages_do_not_write_side_by_side():

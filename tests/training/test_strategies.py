@@ -12,7 +12,8 @@ from torch.nn import functional
 from data.errors import UserError
 from evaluation.runs import read_runs
 from features.store import FeatureSet
-from models import HEADS, build_head
+from models import HEADS
+from models.building import build_head
 from models.layers import HeadOutput
 from tests.builders import write_features
 from tests.training.test_fold import CLASSES, GRU, content, job, utterances
