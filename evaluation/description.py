@@ -1,7 +1,6 @@
 """What was run on what, with which encoder, and what a reader of the result has to be warned of."""
 
 import json
-from collections import Counter
 
 import pandas as pd
 
@@ -47,7 +46,7 @@ def describe_run(
             "utterances": len(manifest),
             "speakers": int(manifest["speaker"].nunique()),
             "labelled": len(labelled),
-            "where": task.where,
+            "where": dict(sorted(task.where.items())),
         },
         "codes": dict(sorted(task.classes.items())),
         "counts": labelled["label"].value_counts().sort_index().to_dict(),
@@ -55,21 +54,50 @@ def describe_run(
         "fold_sizes": [
             {role: int((splits[column] == role).sum()) for role in ROLES} for column in fold_columns(splits)
         ],
+        "clips": len(features.places),
         "seconds": float(seconds.sum()),
         "share_cut": float((seconds - longest).clip(lower=0).sum() / seconds.sum()),
         "skipped": len(every) - len(labelled),
-        "features": {
-            "set": config["features"]["set"],
-            **features.recipe,
-            **{key: next(iter(features.provenance.values()))[key] for key in ("checkpoint", "revision")},
-        },
         "frame_rate": features.frame_rate,
-        "provenance": [
-            json.loads(each) for each in Counter(shard.attributes["provenance"] for shard in features.shards)
-        ],
+        "features": {"set": config["features"]["set"], **features.recipe},
+        **_origins(features),
         **{key: config[key] for key in ("settings", "training", "num_parameters", "layers")},
     }
-    return {**run, "warnings": [*_encoder_warnings(run), *split_warnings(labelled, splits, sorted(task.classes))]}
+    warnings = [*_encoder_warnings(run), *mixed_compute_types(features)]
+    return {**run, "warnings": [*warnings, *split_warnings(labelled, splits, sorted(task.classes))]}
+
+
+def mixed_compute_types(features: FeatureSet) -> list[str]:
+    """What to say of a feature set whose shards were computed in different types."""
+    shards: dict[str, list[str]] = {}
+    for shard, provenance in _provenance(features).items():
+        shards.setdefault(provenance.get("compute_dtype", "unknown"), []).append(shard)
+    if len(shards) < 2:
+        return []
+    name = features.folder.name
+    types = ", ".join(f"{kind} ({', '.join(of_kind)})" for kind, of_kind in sorted(shards.items()))
+    return [
+        f"Mixed compute types in features {name}: {types}. Numerics differ between folds. To compute all shards again "
+        f"in one type: `ser store discard {name}`, then `dvc repro`."
+    ]
+
+
+def _provenance(features: FeatureSet) -> dict[str, dict]:
+    """Shard -> how it was computed."""
+    return {shard.path.stem: json.loads(shard.attributes["provenance"]) for shard in features.shards}
+
+
+def _origins(features: FeatureSet) -> dict[str, list[dict]]:
+    """The checkpoints that the shards were made with, and the ways in which they were computed, each of them once.
+
+    The checkpoint's name is in the provenance, as the recipe names its weights; in older shards it is in the recipe.
+    """
+    encoders, ways = [], []
+    for way in _provenance(features).values():
+        encoder = {key: way.pop(key, features.recipe.get(key)) for key in ("checkpoint", "revision")}
+        encoders += [encoder] if encoder not in encoders else []
+        ways += [way] if way not in ways else []
+    return {"encoders": encoders, "provenance": ways}
 
 
 def _encoder_warnings(run: dict) -> list[str]:
@@ -77,7 +105,7 @@ def _encoder_warnings(run: dict) -> list[str]:
     features, longest = run["features"], run["features"]["clips"]["seconds"]
     reasons = {
         "The encoder is untrained: HuBERT's architecture with seeded random weights. These figures show that the "
-        "pipeline runs, not what HuBERT can do.": is_untrained(features["checkpoint"]),
+        "pipeline runs, not what HuBERT can do.": any(is_untrained(each["checkpoint"]) for each in run["encoders"]),
         "The corpus is synthetic: its emotions are rules of this program. Nothing here holds for people.": (
             run["corpus"]["name"] == "demo"
         ),
@@ -90,8 +118,8 @@ def _encoder_warnings(run: dict) -> list[str]:
         "Zeros were padded before the encoder: they change the frames of the speech and reveal its length.": (
             features.get("pad") == "before"
         ),
-        "The features were computed in several ways (see below): compute type, device or versions differ.": (
-            len(run["provenance"]) > 1
+        "The features were computed in several ways (see below): device or versions differ.": (
+            len({json.dumps({**way, "compute_dtype": None}, sort_keys=True) for way in run["provenance"]}) > 1
         ),
     }
     return [warning for warning, holds in reasons.items() if holds]

@@ -84,6 +84,7 @@ def render_report(evaluations: list[dict], comparisons: list[dict], reference: s
         warnings=warnings,
         leaking=any("Speaker leakage" in warning for warning in warnings),
         encoders=_by_feature_set(evaluations),
+        checkpoints=list(dict.fromkeys(each["checkpoint"] for row in evaluations for each in row["run"]["encoders"])),
         chance=chance,
         reference=reference,
         comparisons=comparisons,

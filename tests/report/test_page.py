@@ -61,9 +61,10 @@ def evaluation(head: str, skill: float, speakers: int = 24, waveforms: bool = Fa
             "seconds": 60.0,
             "share_cut": 0.1,
             "skipped": 0,
-            "features": {"set": "hubert", "checkpoint": "untrained", "revision": None, "weights": "0" * 64}
+            "features": {"set": "hubert", "weights": "0" * 64}
             | {"layers": [0, 12], "dimension": 768, "storage": "float16", "pad": "after"}
             | {"clips": {"sample_rate": 16000, "seconds": 3.0, "crop": "start"}},
+            "encoders": [{"checkpoint": "untrained", "revision": None}],
             "provenance": [{"compute_dtype": "f", "device": "cpu", "torch": "2", "transformers": "5", "python": "3"}],
             "settings": {"model": "gru", "features": "hubert", "layer": None},
             "training": {"epochs": 5, "adversarial_weight": 0.05, "max_alpha": 1.0},
@@ -143,6 +144,18 @@ def test_the_reference_is_the_one_that_is_named(tmp_path):
     assert "Compared with two" in write(tmp_path / "second", evaluations, reference="two")
     with pytest.raises(UserError, match=r"report\.reference: there is no head 'too'; did you mean 'two'"):
         choose_reference(evaluations, ReportSettings(reference="too"))
+
+
+def test_encoders_are_named_with_pad_or_context(tmp_path):
+    alone = evaluation("one", 0.5, speakers=8)
+    alone["run"]["encoders"] = [{"checkpoint": "a/b", "revision": "c1"}, {"checkpoint": "models/b", "revision": None}]
+    padded = write(tmp_path / "padded", [alone])
+    assert "<code>a/b</code> at <code>c1</code>, the same as <code>models/b</code>, weights" in padded
+    assert "encoded at their own length" in padded
+    del alone["run"]["features"]["pad"]
+    assert "encoded at their own length" not in write(tmp_path / "neither", [alone])
+    alone["run"]["features"]["context"] = "full"
+    assert "full context" in write(tmp_path / "full", [alone])
 
 
 def test_without_a_validation_set_it_says_which_epoch_is_used(tmp_path):
