@@ -30,11 +30,18 @@ def choose_reference(evaluations: list[dict], settings: ReportSettings) -> str:
     return settings.reference or heads[0]
 
 
-def write_report(evaluations: list[dict], settings: ReportSettings, statistics: EvaluateSettings, folder: Path) -> Path:
+def write_report(
+    evaluations: list[dict],
+    costs: dict[str, list[dict]],
+    settings: ReportSettings,
+    statistics: EvaluateSettings,
+    folder: Path,
+) -> Path:
     """Write index.html and the tables of its figures.
 
     Args:
         evaluations: from `read_evaluations`, each with its examples' ``attention`` and ``waveforms``.
+        costs: from `report.cost`.
         settings: the reference.
         statistics: of the bootstrap of differences.
         folder: ``artifacts/report``.
@@ -56,11 +63,13 @@ def write_report(evaluations: list[dict], settings: ReportSettings, statistics: 
             table = pd.DataFrame([dict.fromkeys(table.columns if len(table.columns) else plot_data.COLUMNS, "")])
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.5g", lineterminator="\n")
     page = folder / "index.html"
-    page.write_text(render_report(evaluations, comparisons, reference), encoding="utf-8")
+    page.write_text(render_report(evaluations, comparisons, reference, costs), encoding="utf-8")
     return page
 
 
-def render_report(evaluations: list[dict], comparisons: list[dict], reference: str) -> str:
+def render_report(
+    evaluations: list[dict], comparisons: list[dict], reference: str, costs: dict[str, list[dict]]
+) -> str:
     """The page's HTML; it loads nothing from anywhere."""
     environment = Environment(
         loader=PackageLoader("report", "."),
@@ -71,6 +80,8 @@ def render_report(evaluations: list[dict], comparisons: list[dict], reference: s
     )
     environment.filters["percent"] = lambda value: "-" if value is None else f"{100 * value:.1f}"
     environment.filters["points"] = lambda value: f"{100 * value:+.1f}"
+    environment.filters["duration"] = _duration
+    environment.filters["three_digits"] = lambda value: f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
     environment.filters["p"] = lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}"
     heads = [each["head"] for each in evaluations]
     place = {head: number for number, head in enumerate(heads)}
@@ -86,6 +97,7 @@ def render_report(evaluations: list[dict], comparisons: list[dict], reference: s
         encoders=_by_feature_set(evaluations),
         checkpoints=list(dict.fromkeys(each["checkpoint"] for row in evaluations for each in row["run"]["encoders"])),
         chance=chance,
+        costs=costs,
         reference=reference,
         comparisons=comparisons,
         too_few=any(row["p"] is None for row in compared),
@@ -118,6 +130,12 @@ def _pictures(each: dict, place: int) -> dict[str, str | None]:
         "attention": figures.attention(head, table, each["waveforms"], place) if len(table) else None,
         "layer_weights": figures.layer_weights(head, weights, place) if weights else None,
     }
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _side_by_side(evaluations: list[dict]) -> dict[str, list[dict]]:

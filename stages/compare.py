@@ -4,6 +4,7 @@ import json
 import shutil
 
 from evaluation.settings import EvaluateSettings
+from report.cost import costs
 from report.evaluations import read_evaluations
 from report.examples import attention_of_examples, read_waveforms
 from report.page import write_report
@@ -24,7 +25,13 @@ def main() -> None:
             each["predictions"], each["attention"], each["run"]["frame_rate"], settings.examples
         )
         each["waveforms"] = _waveforms(each) if settings.waveforms else None
-    page = write_report(evaluations, settings, read_section("evaluate", EvaluateSettings), ARTIFACTS / "report")
+    page = write_report(
+        evaluations,
+        costs(evaluations, ARTIFACTS / "measured"),
+        settings,
+        read_section("evaluate", EvaluateSettings),
+        ARTIFACTS / "report",
+    )
     for warning in dict.fromkeys(warning for each in evaluations for warning in each["warnings"]):
         print(f"warning: {warning}")
     print(f"report: {page}")

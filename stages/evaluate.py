@@ -58,6 +58,7 @@ def main(name: str) -> None:
         "run": run,
         **assessment,
         "leakage": leakage,
+        "fingerprints": {"features": _fingerprints(features.folder), "head": _fingerprints(runs.folder)},
         "warnings": warnings,
     }
     folder = ARTIFACTS / "evaluation" / name
@@ -75,6 +76,12 @@ def main(name: str) -> None:
     print(
         f"evaluate {name}: UA {ua['mean']:.1%} [{ua['low']:.1%}, {ua['high']:.1%}], chance {details['chance_ua']:.1%}"
     )
+
+
+def _fingerprints(folder: Path) -> list[str]:
+    """Of the pieces that an output was made of: they name the measurements that belong to it."""
+    listing = folder / "pieces.json"
+    return list(json.loads(listing.read_text())) if listing.exists() else []
 
 
 def _write_json(content: dict, path: Path) -> None:

@@ -14,6 +14,7 @@ from data.errors import UserError
 from evaluation.assessment import assess, learning_curve
 from evaluation.runs import HeadRuns
 from evaluation.settings import EvaluateSettings
+from report.cost import costs
 from report.examples import attention_over_time, choose_examples, envelope
 from report.page import choose_reference, write_report
 from report.settings import ReportSettings
@@ -65,6 +66,7 @@ def evaluation(head: str, skill: float, speakers: int = 24, waveforms: bool = Fa
             | {"layers": [0, 12], "dimension": 768, "storage": "float16", "pad": "after"}
             | {"clips": {"sample_rate": 16000, "seconds": 3.0, "crop": "start"}},
             "encoders": [{"checkpoint": "untrained", "revision": None}],
+            "clips": 40,
             "provenance": [{"compute_dtype": "f", "device": "cpu", "torch": "2", "transformers": "5", "python": "3"}],
             "settings": {"model": "gru", "features": "hubert", "layer": None},
             "training": {"epochs": 5, "adversarial_weight": 0.05, "max_alpha": 1.0},
@@ -75,6 +77,7 @@ def evaluation(head: str, skill: float, speakers: int = 24, waveforms: bool = Fa
         **assess(runs, people, STATISTICS),
         "leakage": {"per_fold": [fold], "mean": {key: fold[key] for key in ("embedding", "raw", "gender", "chance")}},
         "waveforms": {identifier: envelope(noise, 16000) for identifier in examples["id"]} if waveforms else None,
+        "fingerprints": {"features": ["f"], "head": ["r", "s"]},
         "warnings": [],
         "learning_curve": learning_curve(runs.histories),
         "embedding": pd.DataFrame(points, columns=["x", "y"]).assign(
@@ -86,7 +89,14 @@ def evaluation(head: str, skill: float, speakers: int = 24, waveforms: bool = Fa
 
 
 def write(folder: Path, evaluations: list[dict], **settings) -> str:
-    return write_report(evaluations, ReportSettings(**settings), STATISTICS, folder).read_text()
+    measured = folder.parent / "measured"
+    run = {"device": "cuda: NVIDIA H100 80GB HBM3", "utterances": 9, "seconds_per_epoch": [61.5], "predicted": 2}
+    run |= {"predict_seconds": 0.5, "peak_megabytes": 1234.0, "peak_gpu_megabytes": 61234.0}
+    for each in evaluations[1:]:
+        measured.joinpath("heads", each["head"]).mkdir(parents=True, exist_ok=True)
+        measured.joinpath("heads", each["head"], "seed-1.json").write_text(json.dumps({"fingerprint": "r", **run}))
+    found = costs(evaluations, measured)
+    return write_report(evaluations, found, ReportSettings(**settings), STATISTICS, folder).read_text()
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +154,16 @@ def test_the_reference_is_the_one_that_is_named(tmp_path):
     assert "Compared with two" in write(tmp_path / "second", evaluations, reference="two")
     with pytest.raises(UserError, match=r"report\.reference: there is no head 'too'; did you mean 'two'"):
         choose_reference(evaluations, ReportSettings(reference="too"))
+
+
+def test_what_was_not_measured_here_has_no_cost(tmp_path):
+    page = write(tmp_path / "report", [evaluation("one", 0.5, speakers=8), evaluation("two", 0.5, speakers=8)])
+    section = page[page.index('<h2 id="cost">') :].split("</section>")[0]
+    rows = re.findall(r'<tr><th scope="row">.*?</tr>', section, re.S)
+    shown = [" ".join(re.sub("<[^>]*>", " ", row).split()) for row in rows]
+    assert shown[0] == "hubert not measured here"
+    assert shown[1] == "one not measured here"
+    assert shown[2] == "two 6,833 62 s 62 s 250 1,234 GPU: 61,234 cuda: NVIDIA H100 80GB HBM3 1 of 2"
 
 
 def test_encoders_are_named_with_pad_or_context(tmp_path):
