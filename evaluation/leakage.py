@@ -1,4 +1,4 @@
-"""How much of the speaker is left in an embedding: what adversarial training claims to lower.
+"""How much of the speaker is left in an embedding: what adversarial training aims to lower.
 
 A linear classifier tells the speakers apart that a fold's head has not been trained on. It is fitted and tested on
 different utterances (different dialogues, where the corpus names them) of the same speakers.

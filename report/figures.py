@@ -50,7 +50,7 @@ def differences(comparisons: Sequence[dict], places: Sequence[int], reference: s
 
 
 def leakage(evaluations: Sequence[dict], places: Sequence[int]) -> str:
-    """How well speakers can be told apart by each head's embedding, and by raw features: SVG."""
+    """Speaker identification accuracy from each head's embedding, and from raw features: SVG."""
     figure, axes = _new_figure(_WIDTH, 0.9 + 0.42 * len(evaluations))
     for row, (each, place) in enumerate(zip(evaluations, places, strict=True)):
         values = [fold["embedding"] for fold in each["leakage"]["per_fold"]]

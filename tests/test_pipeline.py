@@ -56,7 +56,12 @@ def test_metrics_plots_and_experiments_say_something(project):
     project.run("dvc", "plots", "show")
     page = (project.folder / "dvc_plots/index.html").read_text()
     assert "gru: confusion" in page
-    for title in ("Difference to the reference head", "Speakers told apart", "Learning curves", "Embeddings"):
+    for title in (
+        "Difference to the reference head",
+        "Speaker identification accuracy",
+        "Learning curves",
+        "Embeddings",
+    ):
         assert title in page
     project.commit()
     assert "ua_low" in project.run("dvc", "exp", "show", "--csv")
