@@ -63,38 +63,16 @@ def describe_run(
         **_origins(features),
         **{key: config[key] for key in ("settings", "training", "num_parameters", "layers")},
     }
-    warnings = [*_encoder_warnings(run), *mixed_compute_types(features)]
+    warnings = [*_encoder_warnings(run), *filter(None, [features.mixed_types()])]
     return {**run, "warnings": [*warnings, *split_warnings(labelled, splits, sorted(task.classes))]}
 
 
-def mixed_compute_types(features: FeatureSet) -> list[str]:
-    """What to say of a feature set whose shards were computed in different types."""
-    shards: dict[str, list[str]] = {}
-    for shard, provenance in _provenance(features).items():
-        shards.setdefault(provenance.get("compute_dtype", "unknown"), []).append(shard)
-    if len(shards) < 2:
-        return []
-    name = features.folder.name
-    types = ", ".join(f"{kind} ({', '.join(of_kind)})" for kind, of_kind in sorted(shards.items()))
-    return [
-        f"Mixed compute types in features {name}: {types}. Numerics differ between folds. To compute all shards again "
-        f"in one type: `ser store discard {name}`, then `dvc repro`."
-    ]
-
-
-def _provenance(features: FeatureSet) -> dict[str, dict]:
-    """Shard -> how it was computed."""
-    return {shard.path.stem: json.loads(shard.attributes["provenance"]) for shard in features.shards}
-
-
 def _origins(features: FeatureSet) -> dict[str, list[dict]]:
-    """The checkpoints that the shards were made with, and the ways in which they were computed, each of them once.
-
-    The checkpoint's name is in the provenance, as the recipe names its weights; in older shards it is in the recipe.
-    """
+    """The checkpoints that the shards were made with, and the ways in which they were computed, each of them once."""
     encoders, ways = [], []
-    for way in _provenance(features).values():
-        encoder = {key: way.pop(key, features.recipe.get(key)) for key in ("checkpoint", "revision")}
+    for provenance in features.provenance.values():
+        encoder = {key: provenance[key] for key in ("checkpoint", "revision")}
+        way = {key: value for key, value in provenance.items() if key not in encoder}
         encoders += [encoder] if encoder not in encoders else []
         ways += [way] if way not in ways else []
     return {"encoders": encoders, "provenance": ways}

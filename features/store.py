@@ -134,10 +134,10 @@ class FeatureSet:
             types.setdefault(provenance["compute_dtype"], []).append(name)
         if len(types) < 2:
             return None
-        named = "; ".join(f"{compute_type}: {', '.join(shards)}" for compute_type, shards in types.items())
+        named = "; ".join(f"{compute_type}: {', '.join(shards)}" for compute_type, shards in sorted(types.items()))
         return (
-            f"Mixed compute types in the features {self.folder.name} ({named}): their frames differ by rounding, and "
-            f"so may folds. `ser store discard {self.folder.name}`, then `dvc repro`, encodes all of them in one type."
+            f"Mixed compute types in the features {self.folder.name} ({named}): rounding differs between folds. "
+            f"To encode all of them in one type: `ser store discard {self.folder.name}`, then `dvc repro`."
         )
 
     def worst_noise(self) -> tuple[float, int, int] | None:

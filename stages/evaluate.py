@@ -19,7 +19,7 @@ from evaluation.assessment import (
     predictions_table,
 )
 from evaluation.attention import write_attention
-from evaluation.description import describe_run, mixed_compute_types
+from evaluation.description import describe_run
 from evaluation.embedding import two_dimensions
 from evaluation.leakage import probe_runs
 from evaluation.runs import read_runs
@@ -70,8 +70,8 @@ def main(name: str) -> None:
     _write_table(learning_curve(runs.histories), folder / "learning_curve.csv")
     _write_table(embedding, folder / "embedding.csv")
     write_attention(runs.test_attention(), folder / "attention.safetensors")
-    for warning in mixed_compute_types(features):
-        print(f"warning: {warning}")
+    if mixture := features.mixed_types():
+        print(f"warning: {mixture}")
     ua = assessment["metrics"]["ua"]
     print(
         f"evaluate {name}: UA {ua['mean']:.1%} [{ua['low']:.1%}, {ua['high']:.1%}], chance {details['chance_ua']:.1%}"

@@ -3,12 +3,14 @@
 import math
 import shutil
 import sys
+import time
 from pathlib import Path
 
 from tqdm import tqdm
 
 from data.clips import open_clips
 from data.errors import UserError
+from data.measured import peak_memory, restart_gpu_peak, write_measurement
 from data.shards import Shard, content_digest
 from features.encoder import Encoder
 from features.extraction import check_clips, extract_shard, full_length, recipe_of
@@ -34,6 +36,7 @@ def main(name: str) -> None:
         check_clips(clips, encoder)
     alternatives = {clips.path.stem: _alternatives(settings, encoder, clips) for clips in shards}
     clips_of = {piece: clips for clips in shards for piece in alternatives[clips.path.stem]}
+    measured = ARTIFACTS / "measured/features" / name
     batch_size = None if runtime.batch_size == "auto" else runtime.batch_size
 
     def make(missing: list[Piece]):
@@ -42,7 +45,11 @@ def main(name: str) -> None:
             for piece in missing:
                 clips = clips_of[piece]
                 path = piece.workshop / clips.path.name
-                extract_shard(clips, path, settings, encoder, piece.fingerprint, batch_size, bar.update)
+                restart_gpu_peak(device.type)
+                start = time.perf_counter()
+                extract_shard(clips, path, settings, encoder, piece.name, batch_size, bar.update)
+                cost = {"clips": len(clips.ids), "seconds": time.perf_counter() - start, **peak_memory(device.type)}
+                write_measurement(measured / f"{path.stem}.json", piece.name, device=device.type, **cost)
                 yield piece
 
     output = ARTIFACTS / "features" / name

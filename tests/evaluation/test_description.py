@@ -11,21 +11,21 @@ from data.labels import TaskSettings
 from data.manifest import CorpusSettings
 from data.shards import seal
 from data.splits import SplitSettings
-from evaluation.description import describe_run, mixed_compute_types
+from evaluation.description import describe_run
 from features.store import FeatureSet
 
 USUAL = {"compute_dtype": "float32", "device": "cpu", "torch": "2", "transformers": "5", "python": "3"}
 NAMED = {"checkpoint": "facebook/hubert-base-ls960", "revision": "abc"}
 
 
-def change_attributes(folder, shard: str, recipe: dict | None = None, provenance: dict | None = None) -> None:
+def change_attributes(folder, shard: str, provenance: dict, recipe: dict | None = None) -> None:
     """Give one shard another provenance, and its recipe other entries (None removes one)."""
     path, changed = folder / f"{shard}.h5", folder / "changed.h5.partial"
     shutil.copyfile(path, changed)
     with h5py.File(changed, "r+") as file:
         known = {**json.loads(file.attrs["recipe"]), **(recipe or {})}
         file.attrs["recipe"] = json.dumps({key: value for key, value in known.items() if value is not None})
-        file.attrs["provenance"] = json.dumps(provenance or USUAL)
+        file.attrs["provenance"] = json.dumps(provenance)
     seal(changed, path)
 
 
@@ -34,8 +34,6 @@ def folder(feature_folder, tmp_path):
     """Features of six speakers with the usual provenance."""
     copy = tmp_path / "hubert"
     shutil.copytree(feature_folder, copy)
-    for speaker in range(6):
-        change_attributes(copy, f"speaker-{speaker}")
     return copy
 
 
@@ -55,17 +53,14 @@ def test_classes_are_in_an_order_of_their_own(folder):
     assert list(describe(folder)["codes"]) == list(describe(folder)["counts"]) == ["angry", "bored", "neutral"]
 
 
-def test_features_of_one_type_are_not_mixed(folder):
-    assert mixed_compute_types(FeatureSet(folder)) == []
-
-
 def test_mixed_compute_types_are_named_with_their_shards(folder):
+    assert not any("Mixed compute types" in warning for warning in describe(folder)["warnings"])
     for speaker in (1, 4):
-        change_attributes(folder, f"speaker-{speaker}", provenance={**USUAL, "compute_dtype": "bfloat16"})
-    (warning,) = mixed_compute_types(FeatureSet(folder))
+        change_attributes(folder, f"speaker-{speaker}", provenance={**NAMED, **USUAL, "compute_dtype": "bfloat16"})
+    warning = FeatureSet(folder).mixed_types()
     assert warning.startswith(
-        "Mixed compute types in features hubert: bfloat16 (speaker-1, speaker-4), "
-        "float32 (speaker-0, speaker-2, speaker-3, speaker-5)"
+        "Mixed compute types in the features hubert (bfloat16: speaker-1, speaker-4; "
+        "float32: speaker-0, speaker-2, speaker-3, speaker-5)"
     )
     assert "`ser store discard hubert`" in warning
     described = describe(folder)
@@ -74,27 +69,17 @@ def test_mixed_compute_types_are_named_with_their_shards(folder):
 
 
 def test_other_versions_are_several_ways(folder):
-    change_attributes(folder, "speaker-1", provenance={**USUAL, "torch": "3"})
+    change_attributes(folder, "speaker-1", provenance={**NAMED, **USUAL, "torch": "3"})
     assert any("several ways" in each for each in describe(folder)["warnings"])
 
 
-def test_the_checkpoint_is_in_the_recipe_or_in_the_provenance(folder):
+def test_the_checkpoint_is_the_one_that_the_shards_name(folder):
     described = describe(folder)
     assert described["encoders"] == [{"checkpoint": "untrained", "revision": None}]
     assert any("encoder is untrained" in each for each in described["warnings"])
     for speaker in range(6):
-        moved = {"checkpoint": None, "pad": None, "context": "clip"}
-        change_attributes(folder, f"speaker-{speaker}", recipe=moved, provenance={**USUAL, **NAMED})
+        moved = {"pad": None, "context": "clip"}
+        change_attributes(folder, f"speaker-{speaker}", {**USUAL, **NAMED}, moved)
     described = describe(folder)
     assert described["encoders"] == [NAMED]
     assert described["provenance"] == [USUAL]
-    assert not any("encoder is untrained" in each for each in described["warnings"])
-
-
-def test_one_untrained_shard_is_enough_to_say_so(folder):
-    for speaker in range(6):
-        named = {**USUAL, **(NAMED if speaker else {"checkpoint": "untrained:3", "revision": None})}
-        change_attributes(folder, f"speaker-{speaker}", recipe={"checkpoint": None}, provenance=named)
-    described = describe(folder)
-    assert {each["checkpoint"] for each in described["encoders"]} == {NAMED["checkpoint"], "untrained:3"}
-    assert any("encoder is untrained" in each for each in described["warnings"])

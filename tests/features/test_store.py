@@ -156,7 +156,7 @@ def test_one_utterance_in_two_shards_is_refused(folder):
 def test_a_set_of_mixed_compute_types_is_named(tmp_path):
     folder = write_features(tmp_path / "features/mixed", speakers=3, compute_dtypes=("float32", "bfloat16"))
     listing = list_store(folder.parent)
-    named = "Mixed compute types in the features mixed (float32: speaker-0, speaker-2; bfloat16: speaker-1)"
+    named = "Mixed compute types in the features mixed (bfloat16: speaker-1; float32: speaker-0, speaker-2)"
     assert named in listing
     assert "ser store discard mixed" in listing
     assert FeatureSet(folder).mixed_types() in listing
