@@ -88,8 +88,10 @@ def learning_curves(head: str, curve: pd.DataFrame, place: int) -> str:
                 marker="." if len(values) == 1 else None,
                 label=series,
             )
-        if rows["series"].nunique() > 1:
-            _legend(axes, handlelength=1.8, labelspacing=0.2)
+        if name in ("loss", "scores"):
+            columns = {"loss": 3, "scores": 2}[name]
+            above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "ncols": columns}  # free of the curves
+            _legend(axes, **above, handlelength=1.8, labelspacing=0.2, columnspacing=1)
         axes.set_ylabel("scores, %" if name == "scores" else name)
         axes.set_xlabel("epoch")
         axes.set_xlim(curve["epoch"].min() - 0.5, curve["epoch"].max() + 0.5)
