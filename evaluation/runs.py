@@ -37,7 +37,7 @@ class HeadRuns:
 
     @property
     def classes(self) -> list[str]:
-        """Sorted: in whatever order they are in params.yaml or in the logits, all counts are in this one."""
+        """Sorted: neither their order in params.yaml nor that of the logits changes any result."""
         return sorted(self.config["classes"])
 
     @property
