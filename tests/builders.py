@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+import torch
 from ruamel.yaml import YAML
+from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperModel
 
 from data.shards import Rows, ShardWriter
 from features.store import KIND, frames_checksum, layer_rows, stored_form
@@ -133,16 +135,37 @@ def write_ravdess(root: Path, actors: int = 6) -> Path:
     return root
 
 
+def write_whisper(folder: Path, seconds: int = 30, **config) -> WhisperModel:
+    """A small random Whisper of two layers, decoder and all, as `save_pretrained` writes it."""
+    small = {"vocab_size": 60, "max_source_positions": 50 * seconds, "d_model": 48}
+    for part in ("encoder", "decoder"):
+        small |= {f"{part}_layers": 2, f"{part}_attention_heads": 4, f"{part}_ffn_dim": 64}
+    tokens = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0)
+    torch.manual_seed(4)
+    model = WhisperForConditionalGeneration(WhisperConfig(**{**small, **tokens, **config})).eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.LayerNorm):  # not the identity
+            module.bias.data.normal_()
+    model.save_pretrained(folder)
+    WhisperFeatureExtractor(chunk_length=seconds).save_pretrained(folder)
+    return model.model
+
+
 def read_preset(name: str) -> dict:
     """A preset's parameters."""
     return YAML(typ="safe").load(REPOSITORY / "presets" / f"{name}.yaml")
 
 
 def tiny_params(preset: str = "demo", **training) -> dict:
-    """A preset made small: two encoder layers, one epoch, one seed, the smallest heads, one process."""
+    """A preset made small: two encoder layers, one epoch, one seed, the smallest heads, one process.
+
+    Whisper keeps its name, which is a local folder where `write_whisper` has made one.
+    """
     params = read_preset(preset)
     for features in params["features"].values():
-        features.update(checkpoint=TINY_ENCODER, layers="all" if features["layers"] == "all" else [2])
+        features["layers"] = "all" if features["layers"] == "all" else [2]
+        if "whisper" not in features["checkpoint"]:
+            features["checkpoint"] = TINY_ENCODER
     params["training"].update({"epochs": 1, "seeds": [1], "batch_size": 8, **training})
     for head in params["heads"].values():
         head.pop("epochs", None)

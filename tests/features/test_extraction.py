@@ -21,9 +21,7 @@ from transformers import (
     Wav2Vec2Model,
     WavLMConfig,
     WavLMModel,
-    WhisperConfig,
     WhisperFeatureExtractor,
-    WhisperForConditionalGeneration,
 )
 
 from data.clips import ClipsSettings, open_clips, write_clips
@@ -33,7 +31,7 @@ from features.extraction import extract_shard, full_length
 from features.settings import SslSettings
 from features.ssl import open_encoder
 from features.store import FeatureSet, verify_shard
-from tests.builders import TINY_ENCODER, tone
+from tests.builders import TINY_ENCODER, tone, write_whisper
 
 SMALL = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 LARGE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
@@ -277,33 +275,16 @@ def test_more_layers_than_there_are_is_an_error(tmp_path):
 
 def test_a_parameter_of_another_kind_of_encoder_is_refused(tmp_path):
     save_checkpoint(tmp_path / "hubert")
-    save_whisper(tmp_path / "whisper")
+    write_whisper(tmp_path / "whisper", 1)
     with pytest.raises(UserError, match=r"context: \S+ is not Whisper"):
         load(tmp_path / "hubert", context="full")
     with pytest.raises(UserError, match=r"pad: \S+ is Whisper.*context: full or clip"):
         load(tmp_path / "whisper", pad="after")
 
 
-def save_whisper(folder, **config):
-    """A small random Whisper with 1 s of context instead of 30."""
-    small = {"vocab_size": 60, "max_source_positions": 50, "d_model": 48}
-    for part in ("encoder", "decoder"):
-        small |= {f"{part}_layers": 2, f"{part}_attention_heads": 4, f"{part}_ffn_dim": 64}
-    tokens = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0)
-    config = WhisperConfig(**{**small, **tokens, **config})
-    torch.manual_seed(4)
-    model = WhisperForConditionalGeneration(config).eval()
-    for module in model.modules():
-        if isinstance(module, torch.nn.LayerNorm):
-            module.bias.data.normal_()
-    model.save_pretrained(folder)
-    WhisperFeatureExtractor(chunk_length=1).save_pretrained(folder)
-    return model.model
-
-
 @torch.inference_mode()
 def test_whispers_full_context_is_transformers_own_output_cut_to_the_clips_frames(clips, tmp_path):
-    model = save_whisper(tmp_path / "checkpoint")
+    model = write_whisper(tmp_path / "checkpoint", 1)
     features = extract(clips, tmp_path / "out", checkpoint=str(tmp_path / "checkpoint"), layers="all", context="full")
     assert (features.dimension, features.frame_rate, features.recipe["context"]) == (48, 50.0, "full")
     extractor = WhisperFeatureExtractor.from_pretrained(tmp_path / "checkpoint")
@@ -319,7 +300,7 @@ def test_whispers_full_context_is_transformers_own_output_cut_to_the_clips_frame
 
 @torch.inference_mode()
 def test_whispers_clip_context_sees_the_clips_own_mel_frames_and_positions_alone(clips, tmp_path):
-    model = save_whisper(tmp_path / "checkpoint")
+    model = write_whisper(tmp_path / "checkpoint", 1)
     how = {"checkpoint": str(tmp_path / "checkpoint"), "layers": "all"}
     together, alone = (extract(clips, tmp_path / str(size), batch_size=size, **how) for size in (8, 1))
     assert together.recipe["context"] == "clip"
@@ -341,7 +322,7 @@ def test_whispers_clip_context_sees_the_clips_own_mel_frames_and_positions_alone
 
 
 def test_whispers_digest_is_the_encoders_and_its_clips_have_a_longest_length(clips, tmp_path):
-    save_whisper(tmp_path / "whole")
+    write_whisper(tmp_path / "whole", 1)
     shutil.copytree(tmp_path / "whole", tmp_path / "encoder")
     path = tmp_path / "encoder/model.safetensors"
     whole = load_file(path)
@@ -352,6 +333,6 @@ def test_whispers_digest_is_the_encoders_and_its_clips_have_a_longest_length(cli
     save_file({name: tensor for name, tensor in whole.items() if "decoder." in name}, path, {"format": "pt"})
     with pytest.raises(UserError, match=r"lacks \d+ of the encoder's weights"):
         load(tmp_path / "encoder")
-    save_whisper(tmp_path / "short", max_source_positions=30)
+    write_whisper(tmp_path / "short", 1, max_source_positions=30)
     with pytest.raises(UserError, match=r"shard\.h5: clips longer than the 0\.6 s that Whisper takes; set clips"):
         extract(clips, tmp_path / "out", checkpoint=str(tmp_path / "short"))
