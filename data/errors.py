@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """Something the user can mend: what is wrong, where, and what to do, in one message.
+    """Something the user can fix: what is wrong, where, and what to do, in one message.
 
     Stages and the command line print it as it is and exit with status 1; anything else is a bug of ours.
     """

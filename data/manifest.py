@@ -60,7 +60,7 @@ def build_manifest(corpus: CorpusSettings) -> pd.DataFrame:
     """Read the corpus and return its manifest: `COLUMNS`, one row per utterance, sorted by id.
 
     Raises:
-        UserError: the folder is missing or not this corpus, an id stands twice, or an audio file is missing.
+        UserError: the folder is missing or not this corpus, ids are duplicate, or an audio file is missing.
     """
     root = Path(corpus.root)
     if not root.is_dir():
@@ -76,7 +76,7 @@ def build_manifest(corpus: CorpusSettings) -> pd.DataFrame:
     manifest = manifest.sort_values("id", ignore_index=True)
     twice = sorted(set(manifest["id"][manifest["id"].duplicated()]))
     if twice:
-        raise UserError(f"{root}: {len(twice)} utterance ids stand twice:\n{listed(twice)}")
+        raise UserError(f"{root}: {len(twice)} duplicate utterance ids:\n{listed(twice)}")
     missing = [path for path in manifest["path"] if not (root / path).is_file()]
     if missing:
         raise UserError(

@@ -71,7 +71,7 @@ def _refuse(unusable: list[Skipped], name: str) -> None:
         files = [f"{each.path}: {each.reason}" for each in unusable]
         raise UserError(
             f"{len(files)} audio files cannot be used:\n{listed(files, most=50)}\n"
-            f"Mend or remove them, or leave them out with clips.{name}.on_error: skip"
+            f"Fix or remove them, or leave them out with clips.{name}.on_error: skip"
         )
 
 

@@ -16,7 +16,7 @@ ARTIFACTS = Path("artifacts")
 
 
 def run_stage(stage: Callable, *arguments: str) -> None:
-    """Run a stage as a program: one line for an error a user can mend, and exit status 1.
+    """Run a stage as a program: one line for an error a user can fix, and exit status 1.
 
     The stage ends when its parent does (a killed `dvc` would leave it behind), and no second one writes beside it.
     ``EMOCACHE_DEBUG=1`` shows tracebacks.
@@ -40,7 +40,7 @@ def readable_errors(debug: bool = False) -> Iterator[None]:
         if debug:
             traceback.print_exc()
         sys.exit(
-            f"error: {error.filename or 'the system'}: {error.strerror or error}. Mend that, then `dvc repro` again."
+            f"error: {error.filename or 'the system'}: {error.strerror or error}. Fix that, then `dvc repro` again."
         )
     except KeyboardInterrupt:
         sys.exit("interrupted; `dvc repro` goes on from the last finished piece")

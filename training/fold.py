@@ -337,7 +337,7 @@ class TrainingRun:
         return (
             f"{self.job.run_name}: {what} in epoch {epoch}, step {error.step} (step {before + error.step} of the run). "
             f"{kept} "
-            "Lower its learning_rate, or run `ser store verify` to see whether the features are sound."
+            "Lower its learning_rate, or run `ser store verify` to see whether the features are intact."
         )
 
 

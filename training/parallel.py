@@ -63,7 +63,7 @@ def train_folds(jobs: Sequence[FoldJob], workers: int, on_epochs: Callable[[int]
                 yield running[future]
         except BrokenProcessPool as error:
             raise UserError(
-                f"a training process was killed, probably for want of memory. Use fewer than {workers} processes "
+                f"a training process was killed, probably out of memory. Use fewer than {workers} processes "
                 "(runtime.workers) or a smaller batch_size, then `dvc repro` again: finished folds are kept."
             ) from error
         except BaseException:

@@ -12,7 +12,7 @@ _NotNegative = Annotated[float, Field(ge=0)]
 
 def _distinct(seeds: list[int]) -> list[int]:
     if len(set(seeds)) < len(seeds):
-        raise ValueError("a seed stands twice")
+        raise ValueError("duplicate seeds")
     return seeds
 
 
