@@ -35,7 +35,7 @@ def check() -> None:
 
 @app.command()
 def preset(
-    name: Annotated[str, typer.Argument(help="demo, iemocap, emodb or ravdess")],
+    name: Annotated[str, typer.Argument(help="A file in presets/, e.g. demo, iemocap, emodb or turevdb")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite edited parameters.")] = False,
 ) -> None:
     """Put a complete params.yaml in place."""

@@ -4,6 +4,7 @@ DVC trusts a file in its cache whose size and date are right, and artifacts/ is 
 the disk is in both, and deleting one brings it back from the other.
 """
 
+import shutil
 from pathlib import Path
 
 from tqdm import tqdm
@@ -15,17 +16,18 @@ from stages.dvc_cache import DvcCache
 
 def repair_store(artifacts: Path) -> None:
     """Remove every damaged shard of clips and features, everywhere, and say what to run."""
-    paths = sorted([*artifacts.glob("clips/*/*.h5"), *artifacts.glob("features/*/*.h5")])
+    paths = sorted(path for place in ("clips", "features", ".pieces") for path in artifacts.glob(f"{place}/*/*.h5"))
     damaged = [path for path in tqdm(paths, desc="check", unit="shard") if not _is_intact(path)]
     if not damaged:
         print(f"{len(paths)} shards are intact; nothing to repair")
         return
     cache = DvcCache()
     for path in damaged:
+        if path.parents[1].name == ".pieces":
+            shutil.rmtree(path.parent)  # a piece without one of its files would count as finished
+            continue
         for file in (path, sidecar_path(path)):
-            # also one that a finished piece keeps
-            shelved = [copy for copy in path.parents[2].glob(f".pieces/*/{file.name}") if _same(copy, file)]
-            for copy in (file, *shelved, *cache.copies(file)):
+            for copy in (file, *cache.copies(file)):
                 copy.unlink(missing_ok=True)
     print(f"removed, also from DVC's cache:\n{listed([str(path) for path in damaged])}")
     print("Next: `dvc pull extract` if they are in a remote, else `dvc repro`, which makes these shards again.")
@@ -37,7 +39,3 @@ def _is_intact(path: Path) -> bool:
     except UserError:
         return False
     return True
-
-
-def _same(copy: Path, path: Path) -> bool:
-    return path.exists() and copy.samefile(path)

@@ -7,6 +7,7 @@
 - `corpora`: one reader per corpus
 - `manifest`: all utterances of a corpus, one row each
 - `labels`: corpus codes -> classes; the only place that maps labels
+- `roles`: the table of who plays which role in which fold
 - `splits`: which utterance plays which role in which fold
 - `audio`: one audio file -> one waveform
 - `synthesis`: the demo corpus

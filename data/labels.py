@@ -20,7 +20,7 @@ def _distinct_codes(classes: dict[str, list[str]]) -> dict[str, list[str]]:
             raise ValueError(f"class {name!r} has no codes")
         for code in codes:
             if code in owner:
-                raise ValueError(f"code {code!r} stands in {owner[code]!r} and again in {name!r}")
+                raise ValueError(f"code {code!r} is in {owner[code]!r} and again in {name!r}")
             owner[code] = name
     return classes
 

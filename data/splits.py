@@ -12,9 +12,9 @@ import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
 from data.errors import UserError, listed
+from data.roles import ROLES, fold_columns
 from data.settings import Settings
 
-ROLES = ("train", "validation", "test")
 FOLDS_FOLDER = "data/folds"
 
 _RANDOM_FOLDS = 5
@@ -52,11 +52,6 @@ class SplitSettings(Settings):
         return self
 
 
-def fold_columns(splits: pd.DataFrame) -> list[str]:
-    """``fold_0``, ``fold_1``, ... in order."""
-    return [column for column in splits.columns if column.startswith("fold_")]
-
-
 def make_splits(labelled: pd.DataFrame, split: SplitSettings) -> pd.DataFrame:
     """Assign roles.
 
@@ -78,16 +73,6 @@ def make_splits(labelled: pd.DataFrame, split: SplitSettings) -> pd.DataFrame:
     for column in folds:
         _check_fold(labelled, folds[column], column, split)
     return pd.concat([labelled[["id", "label"]], folds], axis="columns")
-
-
-def read_splits(path: Path) -> pd.DataFrame:
-    """Read splits.csv; empty roles stay empty strings."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
-
-
-def write_splits(splits: pd.DataFrame, path: Path) -> None:
-    """Write splits.csv."""
-    splits.to_csv(path, index=False, lineterminator="\n")
 
 
 def split_warnings(labelled: pd.DataFrame, splits: pd.DataFrame, classes: Sequence[str]) -> list[str]:

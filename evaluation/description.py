@@ -6,7 +6,8 @@ import pandas as pd
 
 from data.labels import TaskSettings, label_utterances
 from data.manifest import CorpusSettings
-from data.splits import ROLES, SplitSettings, fold_columns, split_warnings
+from data.roles import ROLES, fold_columns
+from data.splits import SplitSettings, split_warnings
 from features.settings import is_untrained
 from features.store import FeatureSet
 

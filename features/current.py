@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import torch
+import transformers
 
 from data.errors import UserError
 from features.checkpoints import folder_digest
 from features.settings import SslSettings
 from features.ssl import open_encoder
 from features.store import FeatureSet
+
+_VERSION = Path(__file__).with_name("VERSION")
 
 
 def check_checkpoint(settings: SslSettings, features: FeatureSet, known: Path) -> None:
@@ -19,8 +22,7 @@ def check_checkpoint(settings: SslSettings, features: FeatureSet, known: Path) -
     Args:
         settings: of the feature set, as params.yaml has them.
         features: the set.
-        known: folder of files named by `folder_digest`, each holding the encoder's digest; extended here, so that an
-            encoder is not loaded each time.
+        known: folder of notes of encoders' digests; extended here, so that an encoder is not loaded each time.
 
     Raises:
         UserError: naming the command that makes the features again.
@@ -39,11 +41,12 @@ def check_checkpoint(settings: SslSettings, features: FeatureSet, known: Path) -
 
 def encoder_digest(settings: SslSettings, known: Path) -> str:
     """The digest of a local checkpoint's encoder: looked up by the folder's files, or found by loading it."""
-    note = known / folder_digest(Path(settings.checkpoint))
+    version = _VERSION.read_text().strip()
+    note = known / f"{folder_digest(Path(settings.checkpoint))}-{version}-{transformers.__version__}"
     if not note.exists():
         encoder = open_encoder(settings.model_copy(update={"layers": [0]}), torch.device("cpu"))
         known.mkdir(parents=True, exist_ok=True)
-        partial = note.with_suffix(".partial")
+        partial = note.with_name(f"{note.name}.partial")
         partial.write_text(encoder.weights)
         partial.replace(note)
     return note.read_text()

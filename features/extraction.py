@@ -246,20 +246,20 @@ class _Writer:
     def _store(self, batch: _Batch, layers: list[torch.Tensor]) -> None:
         stored: dict[str, np.ndarray] = {}  # dataset -> [B, T, ...]
         finite = np.ones(len(batch.places), bool)
+        forms = {}
         for layer, frames in zip(self._layers, layers, strict=True):
-            frames = frames.numpy()
-            form = stored_form(frames, layer, self._storage)
+            form = forms[layer] = stored_form(frames.numpy(), layer, self._storage)
             finite &= np.logical_and.reduce(
                 [np.isfinite(rows).reshape(len(finite), -1).all(1) for rows in form.values()]
             )
             stored |= form
-            if self._noise:
-                self._noise[layer].add(frames, restore(*form.values()))
         if not finite.all():
             raise UserError(
                 f"{self._ids[batch.places[int(finite.argmin())]]}: the encoder's output does not fit {self._storage} "
                 "or is not finite. Try features.<set>.compute_dtype: float32; else the checkpoint is broken."
             )
+        for layer, noise in self._noise.items():
+            noise.add(layers[self._layers.index(layer)].numpy(), restore(*forms[layer].values()))
         for row, place in enumerate(batch.places):
             rows = {name: values[row] for name, values in stored.items()}
             self._shard.write(place, rows)

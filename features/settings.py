@@ -37,7 +37,7 @@ class SslSettings(Settings):
         pad: encoders of raw waveforms only. ``after`` (null means the same) encodes every clip at its own length;
             ``before`` fills it up with zeros first, as the original did, which changes the frames of the speech itself.
         context: Whisper only. ``clip`` (null means the same) encodes the clip's own mel frames; ``full`` fills up the
-            30 s that it was trained on with zeros, at 15 times the cost.
+            30 s that it was trained on with zeros, and encodes all of them.
     """
 
     kind: Literal["ssl"] = "ssl"

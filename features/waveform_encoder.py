@@ -17,7 +17,13 @@ from features.checkpoints import Checkpoint, weights_digest
 from features.encoder import Encoder, in_compute_dtype
 from features.settings import SslSettings
 
-_CONFIG_WITHOUT_EFFECT = {"_name_or_path", "architectures", "dtype", "torch_dtype", "transformers_version"}
+_CONFIG = (  # what changes the output, where weights and their shapes do not say it
+    *("model_type", "num_attention_heads", "hidden_act", "layer_norm_eps", "do_stable_layer_norm", "squeeze_factor"),
+    *("conv_stride", "conv_kernel", "feat_extract_norm", "feat_extract_activation", "feat_proj_layer_norm"),
+    *("num_conv_pos_embeddings", "num_conv_pos_embedding_groups", "conv_pos_batch_norm", "conv_pos_kernel_size"),
+    *("num_buckets", "max_bucket_distance", "position_embeddings_type", "rotary_embedding_base"),
+    *("conv_depthwise_kernel_size", "adapter_attn_dim"),
+)
 
 
 @dataclass(frozen=True)
@@ -70,11 +76,14 @@ class WaveformEncoder(Encoder):
         if settings.context:
             raise UserError(f"context: {settings.checkpoint} is not Whisper; use pad, or leave both out.")
         model, self._extractor = checkpoint.model, checkpoint.extractor
+        front, encoder = getattr(model, "feature_extractor", None), getattr(model, "encoder", None)
+        if not (hasattr(front, "conv_layers") and hasattr(encoder, "layers")):
+            raise UserError(f"checkpoint: {settings.checkpoint}: {checkpoint.config.model_type!r} is not supported.")
         self.geometry = Geometry.of(checkpoint.config)
         self.stride = self.geometry.stride
         self._pad = settings.pad or "after"
         self._full = full
-        config = {name: value for name, value in model.config.to_dict().items() if name not in _CONFIG_WITHOUT_EFFECT}
+        config = {name: getattr(checkpoint.config, name, None) or None for name in _CONFIG}
         scaling = {"do_normalize": self._extractor.do_normalize, "sampling_rate": self.sample_rate}
         self.weights = weights_digest([config, scaling], model.state_dict())
 
@@ -83,7 +92,7 @@ class WaveformEncoder(Encoder):
         for module in list(model.modules()):
             if parametrize.is_parametrized(module, "weight"):  # weight norm of the positional convolution
                 parametrize.remove_parametrizations(module, "weight")
-        self._first = model.feature_extractor.conv_layers[0]
+        self._first = front.conv_layers[0]
         self._group_norm = None
         if isinstance(norm := getattr(self._first, "layer_norm", None), nn.GroupNorm):
             self._group_norm = self._first.layer_norm = OwnLengthGroupNorm(norm)
@@ -137,7 +146,7 @@ class WaveformEncoder(Encoder):
 
 
 class OwnLengthGroupNorm(nn.Module):
-    """Group norm over time, of every row over its own length; the rest of the row is not changed.
+    """Group norm over time, of every row over its own length; the rest of the row is zero.
 
     Attributes:
         lengths: of the rows [B], set before each call.
@@ -154,9 +163,11 @@ class OwnLengthGroupNorm(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         if set(self.lengths) == {values.shape[-1]}:
             return self.norm(values)
-        for row, length in enumerate(self.lengths):
-            values[row, :, :length] = self.norm(values[row : row + 1, :, :length])[0]
-        return values
+        normalised = [self.norm(values[row : row + 1, :, :length])[0] for row, length in enumerate(self.lengths)]
+        result = torch.zeros(values.shape, dtype=normalised[0].dtype, device=values.device)
+        for row, own in enumerate(normalised):
+            result[row, :, : own.shape[-1]] = own
+        return result
 
 
 def _in_float32(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

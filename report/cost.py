@@ -28,7 +28,7 @@ def feature_costs(evaluations: Sequence[dict], measured: Path) -> list[dict]:
     """
     rows = []
     for name, each in {each["run"]["features"]["set"]: each for each in evaluations}.items():
-        shards = _measurements(measured / "features" / name, each["fingerprints"]["features"])
+        shards = _measurements(measured / "features", each["fingerprints"]["features"])
         clips = sum(shard["clips"] for shard in shards)
         row = {"set": name, "clips": clips, "of": each["run"]["clips"]}
         if clips:
@@ -53,7 +53,7 @@ def head_costs(evaluations: Sequence[dict], measured: Path) -> list[dict]:
     rows = []
     for each in evaluations:
         expected = each["fingerprints"]["head"]
-        runs = _measurements(measured / "heads" / each["head"], expected)
+        runs = _measurements(measured / "heads", expected)
         row = {"head": each["head"], "runs": len(runs), "of": len(expected)}
         if runs:
             epochs = [seconds for run in runs for seconds in run["seconds_per_epoch"]]

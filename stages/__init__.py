@@ -4,6 +4,8 @@
 - `schema`: the whole file's schema, composed of the rooms' own models
 - `running`: what all stages share at their outer edge: the error line, the lock, the exit status
 - `inputs`: what train and evaluate both read
+- `closure`: what code a stage runs
+- `dvc_cache`: which finished pieces DVC's cache holds
 - `pieces`: finished shards and folds, safe from crashes and from DVC's clearing away
 """
 

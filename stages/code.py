@@ -21,8 +21,9 @@ def main() -> None:
 
 
 def training_code(model: str, root: Path = ROOT) -> str:
-    """The code that trains a head: the loop, the reading of features, the head's own file."""
-    return describe_code("stages.train", *(part.__module__ for part in HEADS[model]), root=root)
+    """The code that trains a head: what the registry names, its file, the training loop, the reading of features."""
+    parts = "".join(f"{part.__module__}.{part.__qualname__}\n" for part in HEADS[model])
+    return parts + describe_code("stages.train", *(part.__module__ for part in HEADS[model]), root=root)
 
 
 if __name__ == "__main__":

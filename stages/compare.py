@@ -17,7 +17,7 @@ def main() -> None:
     order = json.loads((ARTIFACTS / "order.json").read_text())
     settings = read_section("report", ReportSettings)
     for folder in (ARTIFACTS / "evaluation").iterdir():
-        if folder.name not in order["heads"]:  # removed; DVC's cache keeps it, and here it would count as a change
+        if folder.is_dir() and folder.name not in order["heads"]:  # DVC's cache keeps it; here it would be a change
             shutil.rmtree(folder)
     evaluations = read_evaluations(ARTIFACTS / "evaluation", order["heads"], order["classes"])
     for each in evaluations:

@@ -94,7 +94,7 @@ class DvcCache:
 
     def _pieces_of(self, listing: Path) -> dict[str, Files]:
         """The pieces of a cached output, by the list that stands in it."""
-        with suppress(ValueError, KeyError, TypeError, OSError):
+        with suppress(ValueError, KeyError, TypeError, AttributeError, OSError):
             cached = self._files_of(listing)
             pieces = json.loads(cached[LIST].read_text())
             return {
@@ -111,4 +111,4 @@ class DvcCache:
 
 
 def _complete(files: Files) -> bool:
-    return all(path.is_file() for path in files.values())
+    return bool(files) and all(path.is_file() for path in files.values())

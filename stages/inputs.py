@@ -6,7 +6,7 @@ import pandas as pd
 
 from data.errors import UserError, listed
 from data.manifest import read_manifest
-from data.splits import ROLES, fold_columns, read_splits
+from data.roles import ROLES, fold_columns, read_splits
 from features.store import FeatureSet
 
 

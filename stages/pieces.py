@@ -74,10 +74,12 @@ def make_pieces(
     _PIECES.mkdir(parents=True, exist_ok=True)
     cache = DvcCache()
     current = cache.current_pieces(output)
-    for shelf in _PIECES.iterdir():
-        if shelf.name.endswith(".partial") or cache.holds(shelf.name):
-            _clear(shelf)
+    for unfinished in _PIECES.glob("*.partial"):
+        _clear(unfinished)
     pieces = [_choose([entry] if isinstance(entry, Piece) else entry, current, cache) for entry in wanted]
+    for shelf in {*_PIECES.iterdir()} - {piece.shelf for piece in pieces}:
+        if cache.holds(shelf.name):
+            _clear(shelf)
     missing = [piece for piece in pieces if not piece.shelf.is_dir()]
     for piece in missing:
         piece.workshop.mkdir()
@@ -92,13 +94,15 @@ def make_pieces(
 
 
 def discard_pieces(output: Path) -> int:
-    """Forget the pieces of an output, in all their variants, here and in DVC's cache, so that they are made again.
+    """Forget the pieces that an output holds, in all their variants, here and in DVC's cache: they are made again.
 
     Returns:
         How many there were.
     """
     cache = DvcCache()
     unwanted = {name.partition(_VARIANT)[0] for name in cache.current_pieces(output)}
+    if not unwanted:
+        return 0
     shelves = _PIECES.iterdir() if _PIECES.is_dir() else ()
     for shelf in [path for path in shelves if path.name.partition(_VARIANT)[0] in unwanted]:
         _clear(shelf)
@@ -116,12 +120,12 @@ def _choose(alternatives: Sequence[Piece], current: Sequence[str], cache: DvcCac
     If it is finished, it is on its shelf afterwards.
     """
     for piece in sorted(alternatives, key=lambda each: each.name not in current):
-        if piece.shelf.is_dir():
-            return piece
         if files := cache.files(piece.name):
             for name, cached in files.items():
                 _link(cached, piece.workshop / name)
+            _clear(piece.shelf)
             piece.workshop.rename(piece.shelf)
+        if piece.shelf.is_dir():
             return piece
     return alternatives[0]
 

@@ -2,7 +2,8 @@
 
 from data.labels import TaskSettings, label_utterances
 from data.manifest import read_manifest
-from data.splits import SplitSettings, fold_columns, make_splits, split_warnings, write_splits
+from data.roles import fold_columns, write_splits
+from data.splits import SplitSettings, make_splits, split_warnings
 from stages.params import read_section
 from stages.running import ARTIFACTS, run_stage
 

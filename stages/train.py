@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from data.splits import ROLES, fold_columns
+from data.roles import ROLES, fold_columns
 from features.current import check_checkpoint
 from features.store import FeatureSet
 from stages.code import training_code

@@ -135,7 +135,7 @@ def write_ravdess(root: Path, actors: int = 6) -> Path:
     return root
 
 
-def write_whisper(folder: Path, seconds: int = 30, **config) -> WhisperModel:
+def write_whisper(folder: Path, seconds: int = 30, layer_norm_bias: float = 1.0, **config) -> WhisperModel:
     """A small random Whisper of two layers, decoder and all, as `save_pretrained` writes it."""
     small = {"vocab_size": 60, "max_source_positions": 50 * seconds, "d_model": 48}
     for part in ("encoder", "decoder"):
@@ -145,7 +145,7 @@ def write_whisper(folder: Path, seconds: int = 30, **config) -> WhisperModel:
     model = WhisperForConditionalGeneration(WhisperConfig(**{**small, **tokens, **config})).eval()
     for module in model.modules():
         if isinstance(module, torch.nn.LayerNorm):  # not the identity
-            module.bias.data.normal_()
+            module.bias.data.normal_().mul_(layer_norm_bias)
     model.save_pretrained(folder)
     WhisperFeatureExtractor(chunk_length=seconds).save_pretrained(folder)
     return model.model

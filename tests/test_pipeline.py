@@ -76,6 +76,22 @@ def test_a_heads_parameter_trains_that_head_alone(project):
     assert change.encoded == 0
 
 
+def test_a_head_trains_again_when_code_that_it_runs_changes_and_only_then(project):
+    def edit(file: str, line: str) -> list[str]:
+        path = project.folder / file
+        path.write_text((path.read_text() if path.exists() else "") + f"\n\n{line}\n")
+        change = project.repro()
+        assert change.encoded == 0
+        return change.ran
+
+    (project.folder / "models/mlp.py").write_text("from models.layers import HeadOutput\n")
+    assert edit("models/__init__.py", "import models.mlp") == ["code"]
+    assert edit("models/gru.py", "SOMETHING = 1") == ["code", "train@gru", "evaluate@gru", "compare"]
+    ones = "FeatureSet.frames = lambda self, *where: np.ones((self.num_frames(where[0]), self.dimension), np.float16)"
+    heads = {f"{stage}@{head}" for stage in ("train", "evaluate") for head in ("linear", "gru")}
+    assert set(edit("features/store.py", ones)) == {"code", *heads, "compare"}
+
+
 def test_how_the_report_looks_costs_no_evaluation(project):
     template = project.folder / "report/report.html.j2"
     template.write_text(template.read_text().replace("max-width: 66rem", "max-width: 60rem"))
@@ -212,6 +228,9 @@ def test_a_discarded_set_is_really_encoded_again(project):
     assert project.bytes_below("artifacts/features/hubert") == before
     output = project.run("python", "-m", "app.cli", "store", "discard", "hubrt", ok=False)
     assert "no feature set 'hubrt'; did you mean 'hubert'?" in output
+    for name in ("..", ".", "../heads"):
+        assert "no feature set" in project.run("python", "-m", "app.cli", "store", "discard", name, ok=False)
+    assert (project.folder / "artifacts/heads/gru").is_dir()
 
 
 def test_a_byte_that_flips_on_the_disk_is_found_and_repaired(project):

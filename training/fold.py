@@ -279,11 +279,13 @@ class TrainingRun:
         if self.adversarial:
             measured["alpha"] = self.model.head.alpha = reversal_strength(epoch, self.training)
         batches = self._draw_batches()
-        losses, norms, predicted = [], [], []  # stay on the device until the epoch ends: a GPU waits for nobody
+        # What is measured stays on the device until the epoch ends: a GPU waits for nobody.
+        losses, norms, predicted, counts = [], [], [], []
         for start in range(0, len(batches), self.training.accumulate):
             step = batches[start : start + self.training.accumulate]
             loss, answers = self._backward(step)
             losses.append(loss)
+            counts.append(len(answers))
             predicted.append(answers)
             norms.append(nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip_norm))
             self.optimizer.step()
@@ -292,7 +294,7 @@ class TrainingRun:
         sums, norms = torch.stack(losses).cpu(), torch.stack(norms).cpu()
         for step, finite in enumerate((sums.isfinite().all(dim=1) & norms.isfinite()).tolist(), start=1):
             if not finite:
-                raise NotFiniteError(step, float(sums[step - 1, 0]))
+                raise NotFiniteError(step, float(sums[step - 1, 0]) / counts[step - 1])
         emotion, speaker = (sums.sum(dim=0) / len(self.train.ids)).tolist()
         measured |= {"train_loss": emotion} | ({"speaker_loss": speaker} if self.adversarial else {})
         labels = np.array(self.train.labels)[np.concatenate(batches)]  # mixup leaves them their larger share

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import UserError
-from data.splits import SplitSettings, fold_columns, make_splits, shared_speakers, split_warnings
+from data.roles import fold_columns
+from data.splits import SplitSettings, make_splits, shared_speakers, split_warnings
 
 
 def utterances(sessions: int, per_speaker: int = 3, speakers_per_session: int = 2) -> pd.DataFrame:

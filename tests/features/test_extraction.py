@@ -248,9 +248,44 @@ def test_the_weights_digest_covers_configuration_but_not_names(tmp_path):
     assert load(tmp_path / "one").weights == load(tmp_path / "same").weights
     assert load(tmp_path / "one").weights != load(tmp_path / "other").weights
     with torch.no_grad():
-        next(model.parameters()).add_(1)
+        model.feature_projection.projection.bias.add_(1)
     model.save_pretrained(tmp_path / "same")
     assert load(tmp_path / "one").weights != load(tmp_path / "same").weights
+
+
+def test_the_weights_digest_is_the_same_at_every_load_and_leaves_out_what_only_training_needs(tmp_path):
+    save_checkpoint(tmp_path)
+    path = tmp_path / "model.safetensors"
+    weights = {name: tensor for name, tensor in load_file(path).items() if name != "masked_spec_embed"}
+    whole = load(tmp_path).weights
+    save_file(weights, path, {"format": "pt"})
+    assert load(tmp_path).weights == load(tmp_path).weights == whole
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "hidden_dropout": 0.3, "new_key": 1, "vocab_size": 5}))
+    assert load(tmp_path).weights == whole
+
+
+def test_frames_that_float16_cannot_hold_are_refused_in_every_storage(clips, tmp_path):
+    model = save_checkpoint(tmp_path / "checkpoint")
+    for norm in [*(layer.final_layer_norm for layer in model.encoder.layers)]:
+        norm.weight.data.mul_(1e7)
+    model.save_pretrained(tmp_path / "checkpoint")
+    for storage in ("float16", "int8"):
+        with pytest.raises(UserError, match=f"does not fit {storage}"):
+            extract(clips, tmp_path / storage, checkpoint=str(tmp_path / "checkpoint"), storage=storage)
+
+
+def test_a_checkpoint_and_a_local_copy_of_it_are_one_recipe(clips, tmp_path):
+    untrained_hubert(0, layers=2).save_pretrained(tmp_path / "copy")
+    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(tmp_path / "copy")
+    by_name, copied = (
+        extract(clips, tmp_path / place, checkpoint=name)
+        for place, name in (("one", TINY_ENCODER), ("two", str(tmp_path / "copy")))
+    )
+    assert by_name.recipe == copied.recipe
+    assert by_name.checkpoints == [TINY_ENCODER]
+    assert copied.checkpoints == [str(tmp_path / "copy")]
+    np.testing.assert_array_equal(by_name.frames("a", 2), copied.frames("a", 2))
 
 
 def test_the_revision_is_the_commit_that_was_loaded(tmp_path, monkeypatch):

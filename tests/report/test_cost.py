@@ -69,7 +69,7 @@ def test_matching_measurements_are_put_together(tmp_path):
 def test_stale_measurements_do_not_count(tmp_path):
     write(tmp_path / "features/hubert/one.json", **extraction("a"))
     write(tmp_path / "features/hubert/two.json", **extraction("other clips"))
-    write(tmp_path / "features/wavlm/one.json", **extraction("b"))
+    write(tmp_path / "features/wavlm/one.json", **extraction("other encoder"))
     write(tmp_path / "heads/gru/fold-0/seed-1.json", **training("other code"))
     assert feature_costs([evaluation()], tmp_path)[0]["clips"] == 10
     assert head_costs([evaluation()], tmp_path) == [{"head": "gru", "runs": 0, "of": 2}]

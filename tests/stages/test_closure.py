@@ -48,7 +48,7 @@ def test_a_heads_own_file_concerns_that_head_alone(model, root):
     ],
 )
 def test_the_training_loop_concerns_every_head_and_nothing_before_it(file, root):
-    assert changed_by(root, file) - {"evaluate"} == set(HEADS)
+    assert changed_by(root, file) == set(HEADS)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,7 @@ def test_the_code_that_reads_features_concerns_every_head_and_its_evaluation(fil
         *("models/mlp.py", "models/__init__.py", "data/corpora/__init__.py", "data/corpora/emodb.py"),
         *("features/ssl.py", "features/whisper_encoder.py", "features/waveform_encoder.py", "features/extraction.py"),
         *("stages/schema.py", "stages/pieces.py", "stages/extract.py", "app/cli.py", "data/measured.py"),
+        "data/corpora/turevdb.py",
     ],
 )
 def test_a_new_head_a_registry_and_what_makes_features_concern_no_head(file, root):
@@ -74,6 +75,17 @@ def test_what_draws_concerns_the_report_alone_and_what_computes_does_not_draw(ro
     assert changed_by(root, "report/figures.py") == {"compare"}
     assert changed_by(root, "evaluation/embedding.py") == {"evaluate"}
     assert changed_by(root, "evaluation/statistics.py") == {"evaluate", "compare"}
+
+
+def test_another_class_under_the_same_name_is_another_head(root, monkeypatch):
+    before = codes(root)
+    settings, _ = HEADS["linear"]
+    monkeypatch.setitem(HEADS, "linear", (settings, HEADS["gru"][1]))
+    assert {name for name, code in codes(root).items() if before[name] != code} == {"linear"}
+
+
+def test_another_way_to_split_trains_nothing_by_itself(root):
+    assert changed_by(root, "data/splits.py") == {"split", "evaluate"}
 
 
 def test_comments_docstrings_and_layout_do_not_count_but_values_do(root):

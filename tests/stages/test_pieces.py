@@ -79,6 +79,13 @@ def test_of_pieces_that_would_do_the_current_one_is_kept_then_a_finished_one_the
     assert list(json.loads((OUTPUT / "pieces.json").read_text())) == ["f" * 64 + "-a"]
 
 
+def test_what_is_not_there_is_not_discarded_and_a_folder_without_its_list_is_kept():
+    OUTPUT.mkdir(parents=True)
+    (OUTPUT / "whole.txt").write_text("mine")
+    assert discard_pieces(OUTPUT) == 0
+    assert (OUTPUT / "whole.txt").exists()
+
+
 def test_discarded_pieces_are_made_again_in_all_variants():
     make_pieces(OUTPUT, [variants("a")], Maker())
     make_pieces(OUTPUT, [variants("b")], Maker())

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
+from data.errors import UserError
 from data.manifest import read_manifest
-from data.splits import read_splits
+from data.roles import read_splits
 from stages import check, compare, evaluate, extract, manifest, preprocess, split, train
 from tests.builders import REPOSITORY, tiny_params, write_emodb, write_ravdess, write_turevdb, write_whisper
 
@@ -45,13 +46,13 @@ def run_all(params: dict, corpus: str, folder: Path, monkeypatch, demo_corpus) -
 CORPORA = {"emodb": write_emodb, "ravdess": write_ravdess, "turevdb": write_turevdb}
 
 
-PRESETS = ["demo", "emodb", "iemocap", "iemocap-original", "iemocap-superb", "ravdess", "turevdb"]
+PRESETS = sorted(path.stem for path in (REPOSITORY / "presets").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_preset_runs_on_a_miniature(preset, tmp_path, monkeypatch, demo_corpus):
     params = tiny_params(preset)
-    run_all(params, preset, tmp_path, monkeypatch, demo_corpus)
+    run_all(params, params["corpus"]["name"], tmp_path, monkeypatch, demo_corpus)
 
     truth = read_splits(Path("artifacts/splits.csv")).set_index("id")["label"]
     codes = read_manifest(Path("artifacts/manifest.csv")).set_index("id")["emotion"]
@@ -72,6 +73,16 @@ def test_preset_runs_on_a_miniature(preset, tmp_path, monkeypatch, demo_corpus):
     )  # it loads nothing
     for name in [*params["heads"], *params["task"]["classes"]]:
         assert name in page
+
+
+def test_a_local_checkpoint_that_changed_in_place_stops_train_and_evaluate(tmp_path, monkeypatch, demo_corpus):
+    params = tiny_params("turevdb")
+    params["heads"] = {"linear": params["heads"]["linear"]}
+    run_all(params, "turevdb", tmp_path, monkeypatch, demo_corpus)
+    write_whisper(Path("openai/whisper-tiny.en"), layer_norm_bias=2.0)
+    for stage in (train, evaluate):
+        with pytest.raises(UserError, match=r"other weights.*dvc repro --force --single-item extract@whisper"):
+            stage.main("linear")
 
 
 def test_a_class_that_one_speaker_alone_has_and_folds_without_validation(tmp_path, monkeypatch, demo_corpus):
