@@ -30,7 +30,10 @@ def repair_store(artifacts: Path) -> None:
             for copy in (file, *cache.copies(file)):
                 copy.unlink(missing_ok=True)
     print(f"removed, also from DVC's cache:\n{listed([str(path) for path in damaged])}")
-    print("Next: `dvc pull extract` if they are in a remote, else `dvc repro`, which makes these shards again.")
+    print(
+        "Next: `dvc pull extract` (features) or `dvc pull preprocess` (clips) if they are in a remote, "
+        "else `dvc repro`, which makes these shards again."
+    )
 
 
 def _is_intact(path: Path) -> bool:

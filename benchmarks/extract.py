@@ -1,6 +1,7 @@
 """Extraction against the usual loop: float32, one file at a time, `torch.save` per file.
 
-HuBERT-base on clips of 3 s, and on whole utterances, whose lengths all differ.
+HuBERT-base on clips of 3 s and on whole utterances, whose lengths all differ; Whisper tiny's encoder on clips of 3 s,
+which the usual loop fills up to 30 s. Weights are random: they change no time.
 """
 
 import argparse
@@ -11,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
+from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
 
 from benchmarks.measuring import medians, report
 from data.clips import ClipsSettings, open_clips, write_clips
-from features.checkpoints import untrained_hubert
+from features.checkpoints import is_whisper, load_checkpoint
 from features.extraction import extract_shard
 from features.settings import SslSettings
 from features.ssl import choose_compute_dtype, open_encoder
@@ -29,18 +31,30 @@ def main() -> None:
     compute_dtype = choose_compute_dtype("auto", device)
     random = np.random.default_rng(0)
     whole = random.lognormal(np.log(3.8), 0.55, arguments.clips).clip(0.6, 20)  # about IEMOCAP's: 4.5 s on average
+    clips = np.full(arguments.clips, 3.0)
+    folder = Path(tempfile.mkdtemp())
+    WhisperModel(WhisperConfig(decoder_layers=0)).save_pretrained(folder)
+    WhisperFeatureExtractor().save_pretrained(folder)
+    how = {"rounds": arguments.rounds, "device": device, "compute_dtype": compute_dtype}
     report(
         "extract",
         clips=arguments.clips,
         device=device.type,
         compute_dtype=str(compute_dtype),
-        clips_of_3_s=race(np.full(arguments.clips, 3.0), 3.0, arguments.rounds, device, compute_dtype),
-        whole_utterances=race(whole, None, arguments.rounds, device, compute_dtype),
+        clips_of_3_s=race("untrained", clips, 3.0, **how),
+        whole_utterances=race("untrained", whole, None, **how),
+        whisper_clips_of_3_s=race(str(folder), clips, 3.0, **how),
     )
+    shutil.rmtree(folder)
 
 
 def race(
-    lengths: np.ndarray, longest: float | None, rounds: int, device: torch.device, compute_dtype: torch.dtype
+    checkpoint: str,
+    lengths: np.ndarray,
+    longest: float | None,
+    rounds: int,
+    device: torch.device,
+    compute_dtype: torch.dtype,
 ) -> dict:
     """Both ways over files of some seconds each."""
     folder = Path(tempfile.mkdtemp())
@@ -48,16 +62,20 @@ def race(
     random = np.random.default_rng(0)
     for path, seconds in zip(audio, lengths, strict=True):
         soundfile.write(path, random.normal(0, 0.1, round(16000 * seconds)), 16000)
-    model = untrained_hubert().to(device)
-    settings = SslSettings(clips="speech", checkpoint="untrained", layers=[12])
+    loaded = load_checkpoint(SslSettings(clips="speech", checkpoint=checkpoint, layers=[0]))
+    last = loaded.config.num_hidden_layers
+    settings = SslSettings(clips="speech", checkpoint=checkpoint, layers=[last])
+    model, extractor = loaded.model.to(device), loaded.extractor
+    model = getattr(model, "encoder", model) if is_whisper(loaded.config) else model
     encoder = open_encoder(settings, device, compute_dtype)
 
     @torch.no_grad()
     def usual_loop() -> None:
         for path in audio:
-            waveform = torch.from_numpy(soundfile.read(path, dtype="float32")[0]).to(device)
-            waveform = (waveform - waveform.mean()) / torch.sqrt(waveform.var(unbiased=False) + 1e-7)
-            torch.save(model(waveform[None]).last_hidden_state[0].cpu(), path.with_suffix(".pt"))
+            waveform = soundfile.read(path, dtype="float32")[0]
+            inputs = extractor(waveform, sampling_rate=16000, return_tensors="pt")[extractor.model_input_names[0]]
+            states = model(inputs.to(device), output_hidden_states=True).hidden_states
+            torch.save(states[last][0].cpu(), path.with_suffix(".pt"))
 
     def preprocess() -> None:
         recipe = ClipsSettings(seconds=longest)

@@ -88,13 +88,13 @@ def split_warnings(labelled: pd.DataFrame, splits: pd.DataFrame, classes: Sequen
     leaking = [column for column in columns if shared_speakers(labelled["speaker"], splits[column])]
     if leaking:
         warnings.append(
-            f"Speaker leakage: in {len(leaking)} of {len(columns)} folds the same speakers stand in several roles. "
+            f"Speaker leakage: in {len(leaking)} of {len(columns)} folds the same speakers are in several roles. "
             "These figures say nothing about unseen speakers."
         )
     partners = [column for column in columns if _shares_dialogs(labelled["dialog"], splits[column])]
     if partners and not leaking:
         warnings.append(
-            f"Shared dialogues: in {len(partners)} of {len(columns)} folds a test speaker's dialogue partner stands in "
+            f"Shared dialogues: in {len(partners)} of {len(columns)} folds a test speaker's dialogue partner is in "
             "training or validation: same room, topic and microphones. scheme: session keeps dialogues whole."
         )
     if (labelled["text"] == "").mean() > 0.5:
@@ -102,7 +102,7 @@ def split_warnings(labelled: pd.DataFrame, splits: pd.DataFrame, classes: Sequen
     shares = [_shared_sentences(labelled["text"], splits[column]) for column in columns]
     if max(shares) >= _SHARED_SENTENCES:
         warnings.append(
-            f"Shared sentences: {np.mean(shares):.0%} of the test utterances speak a sentence that also stands in "
+            f"Shared sentences: {np.mean(shares):.0%} of the test utterances speak a sentence that is also in "
             "training, so a model may know the words beforehand."
         )
     for column in columns:
@@ -137,7 +137,7 @@ def _test_groups(labelled: pd.DataFrame, split: SplitSettings) -> list[set[str]]
     names = sorted(groups.unique())
     count = split.folds or len(names)
     if count > len(names):
-        raise UserError(f"split.folds: {count} folds asked, but there are only {len(names)} {split.scheme}s.")
+        raise UserError(f"split.folds: {count} folds requested, but there are only {len(names)} {split.scheme}s.")
     return [set(labelled["id"][groups.isin(block)]) for block in np.array_split(names, count)]
 
 

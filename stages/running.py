@@ -43,7 +43,7 @@ def readable_errors(debug: bool = False) -> Iterator[None]:
             f"error: {error.filename or 'the system'}: {error.strerror or error}. Fix that, then `dvc repro` again."
         )
     except KeyboardInterrupt:
-        sys.exit("interrupted; `dvc repro` goes on from the last finished piece")
+        sys.exit("interrupted; run `dvc repro` to go on from the last finished session or fold")
 
 
 @contextmanager

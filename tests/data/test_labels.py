@@ -38,7 +38,7 @@ def test_where_keeps_only_what_it_names():
 
 
 def test_a_code_in_two_classes_is_refused():
-    with pytest.raises(ValidationError, match="stands in 'a' and again in 'b'"):
+    with pytest.raises(ValidationError, match="is in 'a' and again in 'b'"):
         TaskSettings(classes={"a": ["hap"], "b": ["exc", "hap"]})
 
 
