@@ -17,7 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="emocache: extract speech features once, train light heads on them as often as you like. Run the pipeline with `dvc repro`.",
+    help="emocache: extract speech features once, train light heads on them as often as you like: `dvc repro`.",
 )
 store = typer.Typer(no_args_is_help=True, help="The HDF5 store of features.")
 app.add_typer(store, name="store")

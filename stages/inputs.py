@@ -27,8 +27,8 @@ def read_usable_splits(artifacts: Path, features: FeatureSet) -> pd.DataFrame:
     unexplained = sorted(set(splits["id"]) - set(features.places) - skipped)
     if unexplained:
         raise UserError(
-            f"{features.folder}: {len(unexplained)} utterances of the split have no features; they are probably of another "
-            f"corpus. Run `dvc repro`:\n{listed(unexplained)}"
+            f"{features.folder}: {len(unexplained)} utterances of the split have no features, which are probably of "
+            f"another corpus. Run `dvc repro`:\n{listed(unexplained)}"
         )
     usable = splits[splits["id"].isin(features.places)]
     for column in fold_columns(splits):

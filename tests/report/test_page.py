@@ -77,7 +77,7 @@ def evaluation(head: str, skill: float, speakers: int = 24, waveforms: bool = Fa
         **assess(runs, people, STATISTICS),
         "leakage": {"per_fold": [fold], "mean": {key: fold[key] for key in ("embedding", "raw", "gender", "chance")}},
         "waveforms": {identifier: envelope(noise, 16000) for identifier in examples["id"]} if waveforms else None,
-        "fingerprints": {"features": ["f"], "head": ["r", "s"]},
+        "fingerprints": {"features": ["f"], "head": [f"{head}-1", f"{head}-2"]},
         "warnings": [],
         "learning_curve": learning_curve(runs.histories),
         "embedding": pd.DataFrame(points, columns=["x", "y"]).assign(
@@ -93,8 +93,9 @@ def write(folder: Path, evaluations: list[dict], **settings) -> str:
     run = {"device": "cuda: NVIDIA H100 80GB HBM3", "utterances": 9, "seconds_per_epoch": [61.5], "predicted": 2}
     run |= {"predict_seconds": 0.5, "peak_megabytes": 1234.0, "peak_gpu_megabytes": 61234.0}
     for each in evaluations[1:]:
-        measured.joinpath("heads", each["head"]).mkdir(parents=True, exist_ok=True)
-        measured.joinpath("heads", each["head"], "seed-1.json").write_text(json.dumps({"fingerprint": "r", **run}))
+        path = measured / "heads" / each["head"] / "seed-1.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"fingerprint": f"{each['head']}-1", **run}))
     found = costs(evaluations, measured)
     return write_report(evaluations, found, ReportSettings(**settings), STATISTICS, folder).read_text()
 
