@@ -25,11 +25,8 @@ def list_store(folder: Path) -> str:
         )
         if mixture := features.mixed_types():
             lines.append(f"  {mixture}")
-        if noise := features.worst_noise():
-            lines.append(
-                f"  int8 adds noise of at most {noise[0]:.1%} of a dimension's deviation (layer {noise[1]}, "
-                f"dimension {noise[2]})"
-            )
+        if noise := features.noise_sentence():
+            lines.append(f"  {noise}")
         lines.append(f"  {'shard':<16}{'clips':>8}{'frames':>12}{'MB':>10}  fingerprint   computed")
         for shard in shards:
             provenance = features.provenance[shard.path.stem]

@@ -152,7 +152,7 @@ def confusion_table(test: pd.DataFrame) -> pd.DataFrame:
 
 
 def predictions_table(runs: HeadRuns) -> pd.DataFrame:
-    """What a comparison with other heads, and a choice of examples, needs of the all seeds' test predictions."""
+    """What a comparison with other heads, and a choice of examples, needs of all seeds' test predictions."""
     probabilities = runs.test[[f"p_{name}" for name in runs.classes]]
     columns = ["id", "speaker", "fold", "seed", "label", "predicted"]
     return runs.test[columns].assign(confidence=probabilities.max(axis=1))

@@ -8,6 +8,7 @@ provenance. See `data.shards` for the file itself.
 
 import hashlib
 import json
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -150,6 +151,17 @@ class FeatureSet:
         noise = {layer: np.max([rows[0] for rows in self._rows(f"noise_{layer}")], axis=0) for layer in self.layers}
         layer = max(noise, key=lambda each: noise[each].max())
         return float(noise[layer].max()), layer, int(noise[layer].argmax())
+
+    def noise_sentence(self) -> str | None:
+        """What `worst_noise` says, as a sentence; None where frames are stored as float16."""
+        if (worst := self.worst_noise()) is None:
+            return None
+        share, layer, dimension = worst
+        ratio = f"; signal-to-noise ratio {-20 * math.log10(share):.0f} dB" if share else ""
+        return (
+            f"int8 adds noise of at most {share:.1%} of a dimension's deviation "
+            f"(layer {layer}, dimension {dimension}{ratio})"
+        )
 
     @property
     def layers(self) -> list[int]:

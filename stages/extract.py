@@ -1,6 +1,5 @@
 """artifacts/clips/<recipe> -> artifacts/features/<set>/<shard>.h5."""
 
-import math
 import shutil
 import sys
 import time
@@ -78,12 +77,8 @@ def _say_how(features: FeatureSet) -> None:
     """Print what a person should know of the set: mixed compute types, and what int8 costs."""
     if mixture := features.mixed_types():
         print(f"warning: {mixture}")
-    if noise := features.worst_noise():
-        share, layer, dimension = noise
-        print(
-            f"int8 adds noise of at most {share:.1%} of a dimension's deviation "
-            f"(layer {layer}, dimension {dimension}; signal-to-noise ratio {-20 * math.log10(share):.0f} dB)"
-        )
+    if noise := features.noise_sentence():
+        print(noise)
 
 
 if __name__ == "__main__":

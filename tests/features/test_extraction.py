@@ -162,7 +162,14 @@ def test_int8_is_off_by_half_a_step_of_each_dimensions_own_range_and_says_how_mu
     worst, layer, dimension = stored.worst_noise()
     assert worst == pytest.approx(noise[layer][dimension], rel=0.1)
     assert 0.0005 < worst < 0.02
+    assert (
+        f"at most {worst:.1%} of a dimension's deviation (layer {layer}, dimension {dimension};"
+        in stored.noise_sentence()
+    )
     assert exact.worst_noise() is None
+    assert exact.noise_sentence() is None
+    stored.worst_noise = lambda: (0.0, 1, 2)  # nothing varies within any utterance: there is no ratio to name
+    assert stored.noise_sentence().endswith("(layer 1, dimension 2)")
     assert verify_shard(tmp_path / "int8/shard.h5") == []
 
 
