@@ -85,6 +85,18 @@ def test_a_local_checkpoint_that_changed_in_place_stops_train_and_evaluate(tmp_p
             stage.main("linear")
 
 
+def test_a_head_of_other_features_is_not_evaluated(tmp_path, monkeypatch, demo_corpus):
+    params = tiny_params("turevdb")
+    params["heads"] = {"linear": params["heads"]["linear"]}
+    run_all(params, "turevdb", tmp_path, monkeypatch, demo_corpus)
+    for path in Path("artifacts/heads/linear").rglob("config.json"):
+        config = json.loads(path.read_text())
+        config["features"]["digest"] = "0" * 64
+        path.write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"trained on other features than \S+whisper\. Run dvc repro train@linear"):
+        evaluate.main("linear")
+
+
 def test_a_class_that_one_speaker_alone_has_and_folds_without_validation(tmp_path, monkeypatch, demo_corpus):
     """Where that speaker is tested, the class has no training utterance; elsewhere none to test."""
     params = tiny_params("emodb", class_weights="balanced")
