@@ -20,7 +20,13 @@ from features.checkpoints import untrained_hubert
 from features.store import FeatureSet, listed_layers
 from models import HEADS
 from models.building import build_head
-from training.batches import MappedFrames, MeanFrames, UtteranceMoments, frame_statistics, shuffled_batches
+from training.batches import (
+    MappedFrames,
+    MomentFrames,
+    UtteranceMoments,
+    shuffled_batches,
+    standardising_statistics,
+)
 from training.checkpoint import StandardisedHead
 from training.fold import FoldJob, TrainingRun, Utterances
 from training.parallel import choose_workers, train_folds
@@ -29,7 +35,7 @@ from training.settings import TrainingSettings
 CLIPS, CLASSES, SPEAKERS = 5531, 4, 8
 LAYERS = list(range(13))
 HEAD_SETTINGS = {
-    "linear": {"model": "linear"},
+    "linear": {"model": "linear", "l2": None},
     "weighted_layers": {"model": "weighted_layers"},
     "gru": {"model": "gru", "hidden_size": 256},
     "enhanced_gru": {"model": "enhanced_gru", "hidden_size": 256},
@@ -98,7 +104,7 @@ def make_run(features: FeatureSet, job: FoldJob, on_means: bool = False) -> Trai
     frames = MappedFrames(features, layers, device)
     if on_means:
         moments = UtteranceMoments(features, listed_layers(layers))
-        frames = MeanFrames(moments, layers, device)
+        frames = MomentFrames(moments, 1, layers, device)
     return TrainingRun(model, frames, job, {})
 
 
@@ -112,7 +118,7 @@ def epochs_of_heads(one: FeatureSet, all_layers: FeatureSet, arguments, device) 
         run = make_run(features, make_job(features, head, clips, device), on_means=True)
         scale = arguments.clips / clips
         start = time.perf_counter()
-        frame_statistics(features, run.job.head.choose_layers(features.layers), run.train.ids)
+        standardising_statistics(features, run.job.head.choose_layers(features.layers), run.train.ids, of_means=True)
         first = time.perf_counter() - start
         run.train_epoch(1)  # reads the means
         seconds = medians({head: lambda run=run: run.train_epoch(1)}, 5)[head]

@@ -101,7 +101,7 @@ def headline(assessment: dict) -> dict[str, float]:
 
 def epoch_warning(runs: HeadRuns) -> list[str]:
     """What to say of runs that were still improving when they ended."""
-    last = runs.runs["best_epoch"] == runs.config["training"]["epochs"]
+    last = (runs.runs["best_epoch"] == runs.runs["num_epochs"]) & (runs.runs["num_epochs"] > 1)
     unfinished = int((last & runs.runs["validated"]).sum())
     if not unfinished:
         return []

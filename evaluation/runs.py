@@ -92,9 +92,9 @@ def read_runs(folder: Path) -> HeadRuns:
         configs.append(config)
         runs.append(
             place
-            | {key: config[key] for key in ("best_epoch", "epochs_run")}
-            | {"learning_rate": best["learning_rate"], "alpha": best.get("alpha", 0.0)}
-            | {"validated": config["utterances"]["validation"] > 0}
+            | {key: config[key] for key in ("best_epoch", "epochs_run", "num_epochs")}
+            | {"learning_rate": best.get("learning_rate"), "alpha": best.get("alpha", 0.0), "l2": config.get("l2")}
+            | {"validated": config["utterances"]["validation"] > 0 and config["training"]["select"] != "last"}
         )
         predictions.append(
             pd.read_csv(path.with_name("predictions.csv"), dtype=_TEXT, keep_default_na=False).assign(**place)

@@ -3,8 +3,8 @@
 A head is a file with a parameter model and a module: ``Head(settings, dimension, num_classes)``, whose
 ``forward(frames [B, T, D], lengths [B])`` returns a `HeadOutput`, and which knows its ``embedding_size``. Heads of
 several layers take frames [B, L, T, D] and are told ``num_layers``. A head that sees nothing of the frames but their
-mean over time says so (``sees_means_only``), and is then trained on the means. To add a head, write such a file and
-name it in `HEADS`. Nothing else belongs here: this file is a registry, and no head depends on it.
+mean, or mean and deviation, says so in its parameters' ``moments``, and is then trained on these. To add a head, write
+such a file and name it in `HEADS`. Nothing else belongs here: this file is a registry, and no head depends on it.
 """
 
 from models.enhanced_gru import EnhancedGruHead, EnhancedGruSettings

@@ -3,12 +3,13 @@
 Source: Ganin and Lempitsky 2015, "Unsupervised Domain Adaptation by Backpropagation".
 """
 
+import itertools
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from models.layers import HeadOutput
-
-_HIDDEN_SIZE = 128
 
 
 class ReverseGradient(torch.autograd.Function):
@@ -30,6 +31,7 @@ class AdversarialHead(nn.Module):
     Args:
         head: any head.
         num_speakers: S, of the fold's training speakers.
+        hidden_sizes: of the classifier's hidden layers.
 
     Attributes:
         alpha: how strongly the reversed gradient reaches the head; the only place that scales it.
@@ -38,13 +40,13 @@ class AdversarialHead(nn.Module):
         as the head's, with speaker logits ``[B, S]``
     """
 
-    def __init__(self, head: nn.Module, num_speakers: int):
+    def __init__(self, head: nn.Module, num_speakers: int, hidden_sizes: Sequence[int] = (128,)):
         super().__init__()
         self.head = head
         self.alpha = 0.0
-        self.speaker_classifier = nn.Sequential(
-            nn.Linear(head.embedding_size, _HIDDEN_SIZE), nn.ReLU(), nn.Linear(_HIDDEN_SIZE, num_speakers)
-        )
+        sizes = [head.embedding_size, *hidden_sizes]
+        hidden = [layer for pair in itertools.pairwise(sizes) for layer in (nn.Linear(*pair), nn.ReLU())]
+        self.speaker_classifier = nn.Sequential(*hidden, nn.Linear(sizes[-1], num_speakers))
 
     def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:
         output = self.head(frames, lengths)

@@ -4,11 +4,24 @@ import math
 from abc import abstractmethod
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
+from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from data.settings import Settings
+
+
+def _rising(layers: list[int] | str) -> list[int] | str:
+    if layers != "all" and sorted(set(layers)) != layers:
+        raise ValueError("expected different layers in rising order")
+    return layers
+
+
+LayerList = Annotated[
+    Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | Literal["all"], AfterValidator(_rising)
+]
 
 
 class HeadSettings(Settings):
@@ -21,6 +34,11 @@ class HeadSettings(Settings):
 
     model: str
     features: str
+
+    @property
+    def moments(self) -> int | None:
+        """How much the head sees of an utterance's frames: 1, their mean; 2, mean and deviation; None, all of them."""
+        return None
 
     @abstractmethod
     def choose_layers(self, stored: list[int]) -> int | list[int]:
@@ -131,6 +149,13 @@ def mean_over_time(frames: Tensor, lengths: Tensor) -> Tensor:
     """The mean of the real frames: [B, T, D] -> [B, D], or [B, L, T, D] -> [B, L, D]."""
     count = lengths.view(-1, *[1] * (frames.dim() - 2))
     return (frames * _mask_like(frames, lengths)).sum(dim=-2) / count
+
+
+def mean_and_deviation_over_time(frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of the real frames: [B, T, D] -> twice [B, D], or [B, L, T, D] -> twice [B, L, D]."""
+    mean = mean_over_time(frames, lengths)
+    variance = mean_over_time((frames - mean.unsqueeze(-2)).square(), lengths)
+    return mean, variance.sqrt()
 
 
 def max_over_time(frames: Tensor, lengths: Tensor) -> Tensor:

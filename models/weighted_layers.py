@@ -4,19 +4,13 @@ On whole utterances this is SUPERB's emotion probe (Yang et al. 2021, "SUPERB: S
 Benchmark", section 3: weighted sum of hidden states, mean pooling, linear transformations).
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import torch
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from torch import Tensor, nn
 
-from models.layers import HeadOutput, HeadSettings, mean_over_time
-
-
-def _rising(layers: list[int] | str) -> list[int] | str:
-    if layers != "all" and sorted(set(layers)) != layers:
-        raise ValueError("expected different layers in rising order")
-    return layers
+from models.layers import HeadOutput, HeadSettings, LayerList, mean_over_time
 
 
 class WeightedLayersSettings(HeadSettings):
@@ -28,10 +22,12 @@ class WeightedLayersSettings(HeadSettings):
     """
 
     model: Literal["weighted_layers"]
-    layers: Annotated[
-        Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | Literal["all"], AfterValidator(_rising)
-    ] = "all"
+    layers: LayerList = "all"
     projection: Annotated[int, Field(ge=1)] = 256
+
+    @property
+    def moments(self) -> int:
+        return 1
 
     def choose_layers(self, stored: list[int]) -> list[int]:
         return stored if self.layers == "all" else self.layers
@@ -46,8 +42,6 @@ class WeightedLayersHead(nn.Module):
     Shape:
         frames ``[B, L, T, D]``, lengths ``[B]`` -> emotion logits ``[B, C]``, embedding ``[B, projection]``
     """
-
-    sees_means_only: ClassVar[bool] = True
 
     def __init__(self, settings: WeightedLayersSettings, dimension: int, num_classes: int, num_layers: int):
         super().__init__()

@@ -90,7 +90,7 @@ class Params(Settings):
                 )
         settings = parse(model, {key: value for key, value in entry.items() if key in model.model_fields}, where)
         overrides = {key: value for key, value in entry.items() if key in overridable}
-        training = parse(TrainingSettings, {**self.training.model_dump(), **overrides}, where)
+        training = parse(TrainingSettings, self.training.override(overrides), where)
         if settings.features not in self.features:
             raise UserError(
                 f"params.yaml: {where}.features: there is no feature set {settings.features!r}"
@@ -104,7 +104,7 @@ class Params(Settings):
                     f"params.yaml: {where}.{'layer' if isinstance(asked, int) else 'layers'}: "
                     f"{', '.join(map(str, missing))} is not stored by features.{settings.features} ({stored})"
                 )
-            if isinstance(asked, list) and len(asked) < 2:
+            if settings.model == "weighted_layers" and len(asked) < 2:
                 raise UserError(
                     f"params.yaml: {where}: a mixture of the one layer {asked[0]}; store more of them with "
                     f"features.{settings.features}.layers: all, or use model: linear"

@@ -11,15 +11,20 @@ from tqdm import tqdm
 from data.roles import ROLES, fold_columns
 from features.current import check_checkpoint
 from features.store import FeatureSet
+from models.layers import HeadSettings
 from stages.code import training_code
 from stages.inputs import read_usable_splits
 from stages.pieces import Piece, fingerprint, make_pieces
 from stages.running import ARTIFACTS, run_stage
 from stages.schema import read_params
-from training.fold import FoldJob, Utterances, check_job, trains_on_means
+from training.convex import is_convex
+from training.fold import FoldJob, Utterances, check_job, seen_moments
 from training.parallel import choose_workers, train_folds
+from training.schedule import Budget
+from training.settings import TrainingSettings
 
-_SECONDS_PER_STEP_ON_MEANS = 0.001
+_SECONDS_PER_STEP_ON_MOMENTS = 0.001
+_SECONDS_PER_SOLUTION = 1.0
 
 
 def main(name: str) -> None:
@@ -35,9 +40,7 @@ def main(name: str) -> None:
     folds = fold_columns(splits)
     asked = None if params.runtime.workers == "auto" else params.runtime.workers
     count = len(folds) * len(training.seeds)
-    steps = training.epochs * len(splits) / training.batch_size
-    seconds = count * steps * _SECONDS_PER_STEP_ON_MEANS if trains_on_means(head, training) else math.inf
-    workers, threads = choose_workers(count, device, asked, seconds)
+    workers, threads = choose_workers(count, device, asked, count * _seconds(head, training, len(splits)))
 
     jobs: dict[Piece, FoldJob] = {}
     for fold, column in enumerate(folds):
@@ -66,12 +69,21 @@ def main(name: str) -> None:
 
     def make(missing: list[Piece]):
         piece_of = {jobs[piece].folder: piece for piece in missing}
-        with tqdm(total=len(missing) * training.epochs, desc=f"train {name}", unit="epoch") as bar:
+        with tqdm(total=sum(jobs[piece].num_epochs for piece in missing), desc=f"train {name}", unit="epoch") as bar:
             for job in train_folds([jobs[piece] for piece in missing], workers, bar.update):
                 yield piece_of[job.folder]
 
     kept, made = make_pieces(ARTIFACTS / "heads" / name, list(jobs), make)
     print(f"train {name}: {len(folds)} folds x {len(training.seeds)} seeds: {kept} kept, {made} trained on {device}")
+
+
+def _seconds(head: HeadSettings, training: TrainingSettings, num_utterances: int) -> float:
+    """About how long a run takes, if it is known to be short."""
+    if seen_moments(head, training) is None:
+        return math.inf
+    if is_convex(head, training):
+        return _SECONDS_PER_SOLUTION
+    return Budget.of(training, num_utterances).num_steps * _SECONDS_PER_STEP_ON_MOMENTS
 
 
 def _utterances(rows: pd.DataFrame, classes: list[str]) -> Utterances:

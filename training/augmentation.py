@@ -29,6 +29,7 @@ def augment(batch: Batch, training: TrainingSettings) -> Batch:
     count, device = len(lengths), frames.device
     if training.stretch:
         factors = 1 + training.stretch * (2 * torch.rand(count, device=device) - 1)
+        factors = torch.where(_chosen(training.stretch_probability, count, device), factors, 1)
         frames, lengths = stretch_time(frames, lengths, factors)
     batch = Batch(frames, lengths, batch.emotions, batch.speakers)
     if training.mixup:
@@ -37,9 +38,11 @@ def augment(batch: Batch, training: TrainingSettings) -> Batch:
         batch = mix(batch, torch.randperm(count, device=device), shares.maximum(1 - shares))
     frames = batch.frames
     if training.noise:
-        frames = frames + training.noise * torch.randn_like(frames)
+        noise = training.noise * torch.randn_like(frames)
+        frames = frames + noise * _per_utterance(_chosen(training.noise_probability, count, device), frames)
     if training.time_mask:
-        frames = mask_time(frames, lengths, training.time_mask * torch.rand(count, device=device))
+        shares = training.time_mask * _chosen(training.time_mask_probability, count, device)
+        frames = _mask_time(frames, lengths, shares, training)
     if training.feature_mask:
         frames = mask_features(frames, training.feature_mask * torch.rand(count, device=device))
     real = frame_mask(lengths, frames.shape[-2])
@@ -79,7 +82,7 @@ def mix(batch: Batch, partners: Tensor, shares: Tensor) -> Batch:
     """
     steps = torch.arange(batch.frames.shape[-2], device=batch.frames.device)
     partner = _take(batch.frames[partners], steps % batch.lengths[partners][:, None])
-    share = shares.view(-1, *[1] * (batch.frames.dim() - 1))
+    share = _per_utterance(shares, batch.frames)
     real = _as_frames(frame_mask(batch.lengths, len(steps)), batch.frames)
     emotions, speakers = (
         shares[:, None] * own + (1 - shares[:, None]) * own[partners] for own in (batch.emotions, batch.speakers)
@@ -87,19 +90,48 @@ def mix(batch: Batch, partners: Tensor, shares: Tensor) -> Batch:
     return Batch((share * batch.frames + (1 - share) * partner) * real, batch.lengths, emotions, speakers)
 
 
-def mask_time(frames: Tensor, lengths: Tensor, shares: Tensor) -> Tensor:
-    """Set a share [B] of each utterance's frames, one stretch at a random place, to zero, the training mean."""
+def mask_span(frames: Tensor, lengths: Tensor, shares: Tensor, factor: float = 0.0) -> Tensor:
+    """Multiply a share [B] of each utterance's frames, one stretch at a random place, by a factor.
+
+    Standardised frames times 0 are the training mean.
+    """
     width = shares * lengths
     start = torch.rand(len(lengths), device=frames.device) * (lengths - width)
     steps = torch.arange(frames.shape[-2], device=frames.device)
     masked = (steps >= start[:, None]) & (steps < (start + width)[:, None])
-    return frames * _as_frames(~masked, frames)
+    return frames * _as_frames(torch.where(masked, factor, 1.0), frames)
+
+
+def mask_frames(frames: Tensor, lengths: Tensor, shares: Tensor, factor: float = 0.0) -> Tensor:
+    """Multiply a share [B] of each utterance's frames, rounded to whole ones and drawn anywhere, by a factor."""
+    draws = torch.rand(len(lengths), frames.shape[-2], device=frames.device)
+    draws = draws.masked_fill(~frame_mask(lengths, frames.shape[-2]), 2)
+    ranks = draws.argsort(dim=1).argsort(dim=1)
+    masked = ranks < (shares * lengths).round()[:, None]
+    return frames * _as_frames(torch.where(masked, factor, 1.0), frames)
 
 
 def mask_features(frames: Tensor, shares: Tensor) -> Tensor:
     """Set about a share [B] of each utterance's features, the same ones in all its frames, to zero."""
     kept = torch.rand(len(frames), frames.shape[-1], device=frames.device) >= shares[:, None]
     return frames * kept.view(len(frames), *[1] * (frames.dim() - 2), -1)
+
+
+def _mask_time(frames: Tensor, lengths: Tensor, shares: Tensor, training: TrainingSettings) -> Tensor:
+    if training.time_mask_mode == "frames":
+        return mask_frames(frames, lengths, shares, training.time_mask_factor)
+    shares = shares * torch.rand(len(lengths), device=frames.device)
+    return mask_span(frames, lengths, shares, training.time_mask_factor)
+
+
+def _chosen(probability: float, count: int, device: torch.device) -> Tensor:
+    """Which of some utterances [B] something is applied to."""
+    return torch.rand(count, device=device) < probability
+
+
+def _per_utterance(values: Tensor, frames: Tensor) -> Tensor:
+    """Values [B], as they broadcast over frames."""
+    return values.view(-1, *[1] * (frames.dim() - 1))
 
 
 def _as_frames(values: Tensor, frames: Tensor) -> Tensor:

@@ -77,25 +77,35 @@ class DeviceFrames:
         return layers[0] if self._single else torch.stack(layers, dim=1), lengths
 
 
-class MeanFrames:
-    """Every utterance as one frame, its mean: all that heads need which see nothing else of the frames.
+class MomentFrames:
+    """Every utterance as one frame, its mean, or as two with the same mean and deviation as all of its frames.
 
-    Standardising and averaging commute, so that they learn the same from the means, read once, as from all frames.
+    That is all that some heads need, which see nothing else of the frames. Standardising and both statistics commute,
+    so that they learn the same from these few frames, read once, as from all.
+
+    Args:
+        moments: of the utterances.
+        count: 1 for the mean, 2 for mean and deviation.
+        layers: one, or several.
+        device: where batches go.
     """
 
-    def __init__(self, moments: "UtteranceMoments", layers: int | list[int], device: torch.device):
-        self._moments, self._single, self._device = moments, isinstance(layers, int), device
+    def __init__(self, moments: "UtteranceMoments", count: int, layers: int | list[int], device: torch.device):
+        self._moments, self._count, self._single, self._device = moments, count, isinstance(layers, int), device
         self._frames: dict[str, Tensor] = {}
 
     def gather(self, identifiers: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Frames [B, 1, D] or [B, L, 1, D], lengths [B] of ones."""
-        frames = torch.stack([self._frame(identifier) for identifier in identifiers])
-        return frames, torch.ones(len(frames), dtype=torch.long, device=self._device)
+        """Frames [B, 1 or 2, D] or [B, L, 1 or 2, D], lengths [B] of ones or twos."""
+        frames = torch.stack([self._few_frames(identifier) for identifier in identifiers])
+        return frames, torch.full((len(frames),), self._count, device=self._device)
 
-    def _frame(self, identifier: str) -> Tensor:
+    def _few_frames(self, identifier: str) -> Tensor:
         if identifier not in self._frames:
-            mean = torch.from_numpy(self._moments.of(identifier).mean).float().unsqueeze(-2)  # [L, 1, D]
-            self._frames[identifier] = (mean[0] if self._single else mean).to(self._device)
+            moments = self._moments.of(identifier)
+            deviation = np.sqrt(moments.variance)
+            few = [moments.mean] if self._count == 1 else [moments.mean - deviation, moments.mean + deviation]
+            frames = torch.from_numpy(np.stack(few, axis=1)).float()  # [L, 1 or 2, D]
+            self._frames[identifier] = (frames[0] if self._single else frames).to(self._device)
         return self._frames[identifier]
 
 
@@ -124,7 +134,12 @@ class UtteranceMoments:
             self._known[identifier] = Moments(len(frames[0]), mean, variance)
         return self._known[identifier]
 
-    def statistics(self, identifiers: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    def of_means(self, identifiers: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation per layer and feature [L, D] over the means of some utterances, which vary less."""
+        means = np.stack([self.of(identifier).mean for identifier in identifiers])
+        return means.mean(axis=0), np.sqrt(np.maximum(means.var(axis=0), 1e-10))
+
+    def of_frames(self, identifiers: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation per layer and feature [L, D] over all frames of some utterances."""
         moments = [self.of(identifier) for identifier in identifiers]
         share = np.array([each.count for each in moments], float)
@@ -158,11 +173,20 @@ def open_frames(features: FeatureSet, layers: int | list[int], device: torch.dev
     return MappedFrames(features, layers, device)
 
 
-def frame_statistics(
-    features: FeatureSet, layers: int | list[int], identifiers: Sequence[str]
+def standardising_statistics(
+    features: FeatureSet, layers: int | list[int], identifiers: Sequence[str], of_means: bool
 ) -> tuple[Tensor, Tensor]:
-    """Mean and deviation per feature over all frames of some utterances: [D] of one layer, [L, D] of several."""
-    mean, deviation = map(torch.from_numpy, open_moments(features, layers).statistics(identifiers))
+    """Mean and deviation per feature over some utterances: [D] of one layer, [L, D] of several.
+
+    Args:
+        features: the feature set.
+        layers: one, or several.
+        identifiers: of the training utterances.
+        of_means: whether of the utterances' means, rather than of all their frames.
+    """
+    moments = open_moments(features, layers)
+    statistics = moments.of_means(identifiers) if of_means else moments.of_frames(identifiers)
+    mean, deviation = map(torch.from_numpy, statistics)
     mean, deviation = mean.float(), deviation.float()
     return (mean[0], deviation[0]) if isinstance(layers, int) else (mean, deviation)
 

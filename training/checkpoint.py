@@ -60,7 +60,8 @@ def load_head(folder: Path) -> tuple[StandardisedHead, dict]:
         settings = HEADS[config["settings"]["model"]][0](**config["settings"])
         state = load_file(folder / "model.safetensors")
         num_layers = None if isinstance(config["layers"], int) else len(config["layers"])
-        head = build_head(settings, config["dimension"], len(config["classes"]), num_layers, len(config["speakers"]))
+        speakers = len(config["speakers"]), config["training"]["speaker_classifier"]
+        head = build_head(settings, config["dimension"], len(config["classes"]), num_layers, *speakers)
         model = StandardisedHead(head, state["standardise.mean"], state["standardise.deviation"])
         model.load_state_dict(state)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:

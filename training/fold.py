@@ -1,8 +1,9 @@
 """Train one head on one fold with one seed, choose the epoch on validation speakers, and predict."""
 
+import itertools
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,29 +12,29 @@ import pandas as pd
 import torch
 from dvclive import Live
 from safetensors.torch import save_file
-from sklearn.metrics import precision_recall_fscore_support
 from torch import Tensor, nn
 from torch.nn import functional
 
 from data.errors import UserError
 from data.measured import peak_memory, restart_gpu_peak, write_measurement
 from features.store import FeatureSet
-from models import HEADS
 from models.building import build_head
 from models.layers import HeadSettings, frame_mask
 from training.augmentation import Batch, augment
 from training.batches import (
     FrameSource,
-    MeanFrames,
+    MomentFrames,
     balanced_batches,
-    frame_statistics,
     open_frames,
     open_moments,
     shuffled_batches,
+    standardising_statistics,
 )
 from training.checkpoint import StandardisedHead, save_head
+from training.convex import Examples, fit_linear, is_convex
 from training.objective import Objective
-from training.schedule import make_optimizer, make_scheduler, reversal_strength, settled_epoch
+from training.schedule import Budget, make_optimizer, make_scheduler, reversal_strength, settled_epoch
+from training.scores import scores
 from training.settings import TrainingSettings
 
 _PREDICT_BATCH = 64
@@ -89,6 +90,13 @@ class FoldJob:
         return f"{self.name}, fold {self.fold}, seed {self.seed}"
 
     @property
+    def num_epochs(self) -> int:
+        """How many epochs the run has at most; 1 where a solver finds the minimum."""
+        if is_convex(self.head, self.training):
+            return 1
+        return Budget.of(self.training, len(self.roles["train"].ids)).num_epochs
+
+    @property
     def train_speakers(self) -> list[str]:
         """The classes of the speaker classifier."""
         return sorted(set(self.roles["train"].speakers))
@@ -126,9 +134,9 @@ def check_job(job: FoldJob) -> None:
         )
 
 
-def trains_on_means(head: HeadSettings, training: TrainingSettings) -> bool:
-    """Whether a head needs no more of each utterance than its mean frame; augmentation needs all frames."""
-    return getattr(HEADS[head.model][1], "sees_means_only", False) and not training.augment
+def seen_moments(head: HeadSettings, training: TrainingSettings) -> int | None:
+    """How much training needs of each utterance: 1, its mean; 2, mean and deviation; None, all frames."""
+    return None if training.augment else head.moments
 
 
 def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: None) -> None:
@@ -156,15 +164,20 @@ def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
     layers = features.check_layers(job.head.choose_layers(features.layers))
     num_layers = None if isinstance(layers, int) else len(layers)
     mean, deviation = torch.zeros(features.dimension), torch.ones(features.dimension)
+    moments = seen_moments(job.head, job.training)
     if job.training.standardise:
-        mean, deviation = frame_statistics(features, layers, job.roles["train"].ids)
+        train = job.roles["train"].ids
+        mean, deviation = standardising_statistics(features, layers, train, of_means=moments is not None)
     num_speakers = len(job.train_speakers) if job.training.adversarial_weight else 0
-    head = build_head(job.head, features.dimension, len(job.classes), num_layers, num_speakers)
+    speakers = num_speakers, job.training.speaker_classifier
+    head = build_head(job.head, features.dimension, len(job.classes), num_layers, *speakers)
     model = StandardisedHead(head, mean, deviation).to(device)
-    if trains_on_means(job.head, job.training):
-        frames = MeanFrames(open_moments(features, layers), layers, device)
-    else:
+    if moments is None:
         frames = open_frames(features, layers, device)
+    else:
+        frames = MomentFrames(open_moments(features, layers), moments, layers, device)
+    if job.training.standardise and hasattr(model.plain_head, "fit_scale"):
+        model.plain_head.fit_scale(predict(model, frames, job.roles["train"].ids).embeddings)
     config = {
         "format": "emocache-head",
         "format_version": 1,
@@ -180,9 +193,14 @@ def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
         "utterances": {role: len(utterances.ids) for role, utterances in job.roles.items()},
     }
-    run = TrainingRun(model, frames, job, config)
-    best_epoch, epochs_run = run.fit(on_epochs)
-    config |= {"best_epoch": best_epoch, "epochs_run": epochs_run}
+    if is_convex(job.head, job.training):
+        config, seconds_per_epoch = _solve(model, frames, job, config)
+        on_epochs(1)
+    else:
+        run = TrainingRun(model, frames, job, config)
+        best_epoch, epochs_run = run.fit(on_epochs)
+        config |= {"best_epoch": best_epoch, "epochs_run": epochs_run, "num_epochs": run.budget.num_epochs}
+        seconds_per_epoch = run.seconds_per_epoch
     if hasattr(model.plain_head, "layer_weights"):
         weights = model.plain_head.layer_weights().tolist()
         config["layer_weights"] = dict(zip(map(str, layers), weights, strict=True))
@@ -197,12 +215,34 @@ def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
         job.measurement,
         job.fingerprint,
         device=job.device,
-        utterances=len(run.train.ids),
-        seconds_per_epoch=run.seconds_per_epoch,
+        utterances=len(job.roles["train"].ids),
+        seconds_per_epoch=seconds_per_epoch,
         predicted=sum(len(prediction.logits) for prediction in predictions.values()),
         predict_seconds=predict_seconds,
         **peak_memory(job.device),
     )
+
+
+def _solve(model: StandardisedHead, frames: FrameSource, job: FoldJob, config: dict) -> tuple[dict, list[float]]:
+    """Put a convex head at its minimum, and write history.csv; return config.json's content and the seconds taken."""
+    start = time.perf_counter()
+    parts = {role: _examples(model, frames, job.roles[role]) for role in ("train", "validation")}
+    strength, compared = fit_linear(model.plain_head.classifier, job.head.l2, *parts.values(), job.training)
+    seconds = time.perf_counter() - start
+    measured = {"epoch": 1, "l2": strength}
+    for role, examples in parts.items():
+        if len(examples.labels):
+            measured |= _measure(role, predict(model, frames, job.roles[role].ids).logits, examples.labels)
+    pd.DataFrame([measured]).to_csv(job.folder / "history.csv", float_format="%.6g", lineterminator="\n", index=False)
+    solved = {"best_epoch": 1, "epochs_run": 1, "num_epochs": 1, "l2": strength, "l2_compared": compared}
+    return config | solved, [seconds]
+
+
+def _examples(model: StandardisedHead, frames: FrameSource, utterances: Utterances) -> Examples:
+    embeddings = np.zeros((0, model.plain_head.embedding_size))
+    if utterances.ids:
+        embeddings = predict(model, frames, utterances.ids).embeddings.double().numpy()
+    return Examples(embeddings, np.array(utterances.labels), utterances.speakers)
 
 
 class TrainingRun:
@@ -222,25 +262,26 @@ class TrainingRun:
         self.model, self.frames, self.job, self.config = model, frames, job, config
         self.training, self.train = job.training, job.roles["train"]
         self.device = torch.device(job.device)
-        num_batches = -(-len(self.train.ids) // self.training.batch_size)
-        self.num_steps = self.training.epochs * -(-num_batches // self.training.accumulate)
+        self.budget = Budget.of(self.training, len(self.train.ids))
         self.optimizer = make_optimizer(model, self.training)
-        self.scheduler = make_scheduler(self.optimizer, self.training, self.num_steps)
+        self.scheduler = make_scheduler(self.optimizer, self.training, self.budget)
         self.objective = Objective(self.training, self.train.labels, len(job.classes), self.device)
         self.generator = torch.Generator().manual_seed(job.seed * 1_000_003 + job.fold)
         self.emotions = functional.one_hot(torch.tensor(self.train.labels), len(job.classes)).float()
         speakers = [job.train_speakers.index(speaker) for speaker in self.train.speakers]
         self.speakers = functional.one_hot(torch.tensor(speakers), len(job.train_speakers)).float()
         self.seconds_per_epoch: list[float] = []
+        self._steps = self._draw_steps()
 
     def fit(self, on_epochs: Callable[[int], None]) -> tuple[int, int]:
         """Train; leave the best epoch's weights in the model; return that epoch and the number of epochs run."""
         training, validation = self.training, self.job.roles["validation"]
-        settled = settled_epoch(self.num_steps, training, self.adversarial)
-        best_ua, best_epoch, best_state = -1.0, 0, None
+        settled = settled_epoch(self.budget, training, self.adversarial)
+        chooses = bool(validation.ids) and training.select != "last"
+        best, best_epoch, best_state = -np.inf, 0, None
         live_folder = self.job.folder / "dvclive"
         with Live(str(live_folder), dvcyaml=None, save_dvc_exp=False, report=None) as live:
-            for epoch in range(1, training.epochs + 1):
+            for epoch in range(1, self.budget.num_epochs + 1):
                 start = time.perf_counter()
                 try:
                     measured = self.train_epoch(epoch)
@@ -248,17 +289,19 @@ class TrainingRun:
                     raise UserError(self._rescue(error, epoch, best_epoch, best_state)) from None
                 self.seconds_per_epoch.append(time.perf_counter() - start)
                 if validation.ids:
-                    measured |= _validate(self.model, self.frames, validation)
+                    logits = predict(self.model, self.frames, validation.ids).logits
+                    measured |= _measure("validation", logits, np.array(validation.labels))
                 for name, value in measured.items():
                     live.log_metric(name, value)
-                if measured.get("validation_ua", 0.0) > best_ua or not validation.ids:
-                    best_ua, best_epoch = measured.get("validation_ua", 0.0), epoch
+                score = _selected(measured, training.select) if chooses else epoch
+                if score > best:
+                    best, best_epoch = score, epoch
                     best_state = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
                 live.next_step()
                 on_epochs(1)
-                if epoch - max(best_epoch, settled) >= training.patience:
+                if training.patience and epoch - max(best_epoch, settled) >= training.patience:
                     break
-        on_epochs(training.epochs - epoch)  # spared by early stopping
+        on_epochs(self.budget.num_epochs - epoch)  # spared by early stopping
         _merge_history(live_folder, self.job.folder / "history.csv")
         self.model.load_state_dict(best_state)
         return best_epoch, epoch
@@ -269,7 +312,7 @@ class TrainingRun:
         return self.training.adversarial_weight > 0
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
-        """One pass over the training utterances; what history.csv says of it.
+        """The steps of one epoch; what history.csv says of them.
 
         Raises:
             NotFiniteError: a loss or a gradient.
@@ -277,12 +320,13 @@ class TrainingRun:
         self.model.train()
         measured = {"learning_rate": self.optimizer.param_groups[0]["lr"]}
         if self.adversarial:
-            measured["alpha"] = self.model.head.alpha = reversal_strength(epoch, self.training)
-        batches = self._draw_batches()
+            alpha = reversal_strength(epoch, self.budget.num_epochs, self.training)
+            measured["alpha"] = self.model.head.alpha = alpha
+        before = (epoch - 1) * self.budget.epoch_steps
+        steps = list(itertools.islice(self._steps, min(self.budget.epoch_steps, self.budget.num_steps - before)))
         # What is measured stays on the device until the epoch ends: a GPU waits for nobody.
         losses, norms, predicted, counts = [], [], [], []
-        for start in range(0, len(batches), self.training.accumulate):
-            step = batches[start : start + self.training.accumulate]
+        for step in steps:
             loss, answers = self._backward(step)
             losses.append(loss)
             counts.append(len(answers))
@@ -295,16 +339,22 @@ class TrainingRun:
         for step, finite in enumerate((sums.isfinite().all(dim=1) & norms.isfinite()).tolist(), start=1):
             if not finite:
                 raise NotFiniteError(step, float(sums[step - 1, 0]) / counts[step - 1])
-        emotion, speaker = (sums.sum(dim=0) / len(self.train.ids)).tolist()
+        emotion, speaker = (sums.sum(dim=0) / sum(counts)).tolist()
         measured |= {"train_loss": emotion} | ({"speaker_loss": speaker} if self.adversarial else {})
-        labels = np.array(self.train.labels)[np.concatenate(batches)]  # mixup leaves them their larger share
-        measured |= _scores("train", labels, torch.cat(predicted).cpu().numpy())
+        drawn = list(itertools.chain.from_iterable(itertools.chain.from_iterable(steps)))
+        labels = np.array(self.train.labels)[drawn]  # mixup leaves them their larger share
+        measured |= scores("train", labels, torch.cat(predicted).cpu().numpy())
         return measured | {"gradient_norm": float(norms.mean())}
 
-    def _draw_batches(self) -> list[list[int]]:
-        if self.training.sampling == "balanced":
-            return list(balanced_batches(self.train.labels, self.training.batch_size, self.generator))
-        return list(shuffled_batches(len(self.train.ids), self.training.batch_size, self.generator))
+    def _draw_steps(self) -> Iterator[list[list[int]]]:
+        """Every step's batches, pass after pass over the training utterances, without end."""
+        while True:
+            if self.training.sampling == "balanced":
+                batches = balanced_batches(self.train.labels, self.training.batch_size, self.generator)
+            else:
+                batches = shuffled_batches(len(self.train.ids), self.training.batch_size, self.generator)
+            while step := list(itertools.islice(batches, self.training.accumulate)):
+                yield step
 
     def _backward(self, batches: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """Accumulate one step's gradient; return the summed emotion and speaker loss [2], and predicted classes [N]."""
@@ -335,7 +385,7 @@ class TrainingRun:
             save_head(self.model, self.config | {"best_epoch": best_epoch, "epochs_run": epoch - 1}, self.job.rescue)
             kept = f"The best weights before that, of epoch {best_epoch}, are in {self.job.rescue}."
         what = f"loss {error.loss:g}" + (", and a gradient that is not finite" if np.isfinite(error.loss) else "")
-        before = (epoch - 1) * self.num_steps // self.training.epochs
+        before = (epoch - 1) * self.budget.epoch_steps
         return (
             f"{self.job.run_name}: {what} in epoch {epoch}, step {error.step} (step {before + error.step} of the run). "
             f"{kept} "
@@ -351,22 +401,15 @@ class NotFiniteError(Exception):
         self.step, self.loss = step, loss
 
 
-def _validate(model: nn.Module, frames: FrameSource, validation: Utterances) -> dict[str, float]:
-    logits = predict(model, frames, validation.ids).logits
-    loss = float(functional.cross_entropy(logits, torch.tensor(validation.labels)))
-    predicted = logits.argmax(dim=1).numpy()
-    return {"validation_loss": loss} | _scores("validation", np.array(validation.labels), predicted)
+def _measure(role: str, logits: Tensor, labels: np.ndarray) -> dict[str, float]:
+    """Loss and scores of logits [N, C], as history.csv names them."""
+    loss = float(functional.cross_entropy(logits, torch.tensor(labels)))
+    return {f"{role}_loss": loss} | scores(role, labels, logits.argmax(dim=1).numpy())
 
 
-def _scores(role: str, labels: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """UA, WA and macro-F1 of predicted class indices [N], as history.csv names them."""
-    present = np.unique(labels)
-    _, recall, f1, _ = precision_recall_fscore_support(labels, predicted, labels=present, zero_division=0)
-    return {
-        f"{role}_ua": float(recall.mean()),
-        f"{role}_wa": float((labels == predicted).mean()),
-        f"{role}_macro_f1": float(f1.mean()),
-    }
+def _selected(measured: dict[str, float], select: str) -> float:
+    """The validation score that chooses the epoch; the higher, the better."""
+    return -measured["validation_loss"] if select == "loss" else measured[f"validation_{select}"]
 
 
 @torch.inference_mode()

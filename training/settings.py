@@ -8,6 +8,8 @@ from data.settings import Settings
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 _NotNegative = Annotated[float, Field(ge=0)]
+_Moment = Annotated[float, Field(ge=0, lt=1)]
+_EPOCHS = 50  # where neither epochs nor steps are given
 
 
 def _distinct(seeds: list[int]) -> list[int]:
@@ -20,7 +22,10 @@ class TrainingSettings(Settings):
     """``training``.
 
     Attributes:
-        epochs: at most; exactly, where there is no validation.
+        epochs: passes over the training utterances, at most; exactly, where there is no validation.
+        steps: instead of epochs, the number of optimiser steps.
+        validate_every: steps between validations; null validates after every epoch. What history.csv and the report
+            call an epoch is then that many steps.
         batch_size: utterances per pass.
         accumulate: passes whose gradients make one step.
         sampling: ``shuffled``: every utterance once per epoch; ``balanced``: drawn so that all classes come up equally.
@@ -28,32 +33,46 @@ class TrainingSettings(Settings):
         standardise: subtract the training frames' mean and divide by their deviation.
         precision: of the head's arithmetic; ``bfloat16`` is mixed precision.
 
+        select: the validation score by which the epoch is chosen: ``ua``, ``wa`` or the (lowest) ``loss``; ``last``
+            keeps the last weights.
+        patience: epochs without a better one before training stops; counted only once the warm-up and alpha's ramp
+            are over; null never stops early.
+
+        optimizer: ``adamw``, or ``adam``, in which weight decay is part of the gradient.
+        betas: of either.
         learning_rate: at its highest.
         classifier_rate: that of the classifiers, as a multiple of it.
-        schedule: after the warm-up: ``constant``; ``cosine`` with warm restarts, the first cycle a quarter of the
-            steps, each one twice as long as the one before; ``step``, halved every tenth of the steps; ``noam``,
-            with the inverse square root of the step.
-        warmup: share of the steps, at most 1000 steps, in which the learning rate rises from 0.
+        schedule: after the warm-up: ``constant``; ``linear``, to the lowest rate at the end; ``cosine``, one cycle to
+            the end; ``cosine_restarts``, the first cycle a quarter of the steps, each one twice as long as
+            the one before; ``step``, halved every tenth of the steps; ``noam``, with the inverse square root of the
+            step. ``speechbrain`` is `training.schedule.speechbrain_factor`, which has the warm-up in it.
+        warmup: how long the learning rate rises, in ``warmup_unit``: a share of all steps, epochs, or steps.
+        warmup_from: the share of the highest rate at which the warm-up begins.
         min_learning_rate: none lower, of any schedule.
-        weight_decay: of AdamW.
+        weight_decay: of the optimizer.
         clip_norm: largest norm of the gradient.
-        patience: epochs without a better validation UA before training stops; counted only once the warm-up
-            and alpha's ramp are over.
 
         label_smoothing: share of the target that is spread over all classes.
         class_weights: ``balanced``: every class counts the same in the loss.
         adversarial_weight: of the loss of a speaker classifier behind a gradient reversal; 0 for none.
+        speaker_classifier: sizes of its hidden layers.
         max_alpha: largest strength of the reversal.
         alpha_start, alpha_full: shares of the epochs; alpha is 0 up to the first and largest from the second on.
 
         augment: whether the training frames are changed at random, with the strengths that follow.
         noise: deviation of Gaussian noise, in deviations of the features.
         stretch: largest relative change of an utterance's duration.
-        time_mask, feature_mask: largest share of an utterance's frames, of its features, that are set to zero.
+        time_mask: largest share of an utterance's frames that are masked.
+        time_mask_mode: ``span``: one stretch of frames, of up to that share; ``frames``: that share, anywhere.
+        time_mask_factor: what masked frames are multiplied by.
+        feature_mask: largest share of an utterance's features that are set to zero.
+        noise_probability, stretch_probability, time_mask_probability: how many of the utterances they are applied to.
         mixup: both parameters of the beta distribution of the share by which utterances are mixed; 0 for none.
     """
 
-    epochs: Annotated[int, Field(ge=1)] = 50
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    steps: Annotated[int, Field(ge=1)] | None = None
+    validate_every: Annotated[int, Field(ge=1)] | None = None
     batch_size: Annotated[int, Field(ge=1)] = 32
     accumulate: Annotated[int, Field(ge=1)] = 1
     sampling: Literal["shuffled", "balanced"] = "shuffled"
@@ -61,18 +80,27 @@ class TrainingSettings(Settings):
     standardise: bool = True
     precision: Literal["float32", "bfloat16"] = "float32"
 
+    select: Literal["ua", "wa", "loss", "last"] = "ua"
+    patience: Annotated[int, Field(ge=1)] | None = 10
+
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    betas: Annotated[list[_Moment], Field(min_length=2, max_length=2)] = [0.9, 0.999]
     learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     classifier_rate: Annotated[float, Field(gt=0)] = 2.0
-    schedule: Literal["constant", "cosine", "step", "noam"] = "cosine"
-    warmup: _Share = 0.1
+    schedule: Literal["constant", "linear", "cosine", "cosine_restarts", "step", "noam", "speechbrain"] = (
+        "cosine_restarts"
+    )
+    warmup: _NotNegative = 0.1
+    warmup_unit: Literal["share", "epochs", "steps"] = "share"
+    warmup_from: Annotated[float, Field(ge=0, le=1)] = 0.0
     min_learning_rate: _NotNegative = 1e-7
     weight_decay: _NotNegative = 1e-5
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
-    patience: Annotated[int, Field(ge=1)] = 10
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     adversarial_weight: _NotNegative = 0.05
+    speaker_classifier: list[Annotated[int, Field(ge=1)]] = [128]
     max_alpha: _NotNegative = 1.0
     alpha_start: _Share = 0.1
     alpha_full: _Share = 0.7
@@ -81,8 +109,26 @@ class TrainingSettings(Settings):
     noise: _NotNegative = 0.1
     stretch: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     time_mask: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    time_mask_mode: Literal["span", "frames"] = "span"
+    time_mask_factor: _Share = 0.0
     feature_mask: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    noise_probability: _Share = 1.0
+    stretch_probability: _Share = 1.0
+    time_mask_probability: _Share = 1.0
     mixup: _NotNegative = 0.2
+
+    @model_validator(mode="before")
+    @classmethod
+    def _some_budget(cls, values):
+        if isinstance(values, dict) and values.get("epochs") is None and values.get("steps") is None:
+            return {**values, "epochs": _EPOCHS}
+        return values
+
+    @model_validator(mode="after")
+    def _one_budget(self):
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError("epochs and steps are two budgets; give one of them")
+        return self
 
     @model_validator(mode="after")
     def _in_order(self):
@@ -92,6 +138,10 @@ class TrainingSettings(Settings):
             raise ValueError("alpha_full comes before alpha_start")
         if self.schedule == "noam" and not self.warmup:
             raise ValueError("schedule: noam falls from the first step on without a warmup; set one, e.g. 0.1")
+        if self.warmup_unit == "share" and self.warmup > 1:
+            raise ValueError("warmup is a share of the steps, at most 1; set warmup_unit: epochs, or steps")
+        if self.schedule == "speechbrain" and (self.warmup_unit != "epochs" or self.epochs is None):
+            raise ValueError("schedule: speechbrain counts epochs; give epochs, and warmup_unit: epochs")
         return self
 
     @model_validator(mode="after")
@@ -101,3 +151,10 @@ class TrainingSettings(Settings):
         if self.class_weights == self.sampling == "balanced":
             raise ValueError("class_weights and sampling are both balanced, which favours rare classes twice; use one")
         return self
+
+    def override(self, changes: dict) -> dict:
+        """These values with some of a head's own in their place; its budget replaces the other kind."""
+        values = self.model_dump()
+        if {"epochs", "steps"} & set(changes):
+            values |= {"epochs": None, "steps": None}
+        return values | changes

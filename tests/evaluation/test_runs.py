@@ -18,8 +18,9 @@ def write_runs(folder, attends: bool = True) -> None:
         for seed in SEEDS:
             run = folder / f"fold-{fold}" / f"seed-{seed}"
             run.mkdir(parents=True)
-            config = {"fold": fold, "seed": seed, "best_epoch": 1, "epochs_run": 1, "classes": ["sad", "angry"]}
-            (run / "config.json").write_text(json.dumps({**config, "utterances": {"validation": 1}}))
+            config = {"fold": fold, "seed": seed, "classes": ["sad", "angry"], "training": {"select": "ua"}}
+            config |= {"best_epoch": 1, "epochs_run": 1, "num_epochs": 1, "utterances": {"validation": 1}}
+            (run / "config.json").write_text(json.dumps(config))
             pd.DataFrame({"epoch": [1], "learning_rate": [0.1]}).to_csv(run / "history.csv", index=False)
             numbers = [fold + 3, fold + 1, fold + 2]  # the first one is for validation
             table = pd.DataFrame({"id": [f"u{number}" for number in numbers], "role": ["validation", "test", "test"]})

@@ -92,10 +92,12 @@ def test_comments_docstrings_and_layout_do_not_count_but_values_do(root):
     assert changed_by(root, "models/layers.py", "# a comment") == set()
     path = root / "models/linear.py"
     before, text = codes(root), path.read_text()
-    path.write_text(text.replace('"""Mean over time', '"""The mean over time').replace("(settings: ", "(\n settings: "))
+    path.write_text(
+        text.replace('"""Statistics over time', '"""The statistics over time').replace("(settings: ", "(\n settings: ")
+    )
     assert path.read_text() != text
     assert codes(root) == before
-    path.write_text(text.replace("sees_means_only: ClassVar[bool] = True", "sees_means_only: ClassVar[bool] = False"))
+    path.write_text(text.replace("_LARGEST_RATIO = 1e-6", "_LARGEST_RATIO = 1e-5"))
     assert codes(root)["linear"] != before["linear"]
 
 

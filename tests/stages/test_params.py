@@ -67,7 +67,7 @@ MISTAKES = [
     ("task.classes", {"neutral": ["neu"], "sad": ["sda"]}, r"no code 'sda'; did you mean 'sad'\?"),
     ("heads.enhanced_gru.num_heads", 7, r"heads\.enhanced_gru: .*num_heads: 7 does not divide 2 x hidden_size = 64"),
     ("heads.enhanced_gru.adversarial_weigth", 1, r"unknown parameter; did you mean 'adversarial_weight'\?"),
-    ("heads.gru.schedule", "cosin", r"heads\.gru\.schedule: 'cosin': input should be 'constant', 'cosine'"),
+    ("heads.gru.schedule", "cosin", r"heads\.gru\.schedule: 'cosin': input should be 'constant', 'linear', 'cosine'"),
     ("training.min_learning_rate", 1.0, r"training: .*min_learning_rate is above learning_rate"),
     ("report.reference", "grue", r"report\.reference: there is no head 'grue'; did you mean 'gru'\?"),
     ("evaluate.reference", "gru", r"evaluate\.reference: unknown parameter \(there are bootstrap, seed\)"),

@@ -15,7 +15,7 @@ from data.errors import UserError
 from features.store import FeatureSet
 from models import HEADS
 from tests.builders import write_features
-from training.batches import DeviceFrames, MappedFrames, frame_statistics, shuffled_batches
+from training.batches import DeviceFrames, MappedFrames, shuffled_batches, standardising_statistics
 from training.checkpoint import load_head
 from training.fold import FoldJob, Utterances, predict, train_fold
 from training.parallel import train_folds
@@ -33,7 +33,7 @@ def utterances(*speakers: int) -> Utterances:
 
 def job(features, folder, head=None, seed=1, fold=0, validation=(4,), **changes) -> FoldJob:
     folder.mkdir(parents=True)
-    head = head or {"model": "linear"}
+    head = head or {"model": "linear", "l2": None}
     settings = HEADS[head["model"]][0](features="easy", **head)
     plain = {"schedule": "constant", "warmup": 0, "classifier_rate": 1, "adversarial_weight": 0}
     how = TrainingSettings(**{"epochs": 6, "batch_size": 8, "learning_rate": 0.05, **plain, **changes})
@@ -49,7 +49,7 @@ def content(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("head", [{"model": "linear"}, GRU])
+@pytest.mark.parametrize("head", [{"model": "linear", "l2": None}, {"model": "linear"}, GRU], ids=str)
 def test_it_learns_what_can_be_learnt_and_labels_keep_their_names(feature_folder, tmp_path, head):
     train_fold(job(feature_folder, tmp_path / "run", head))
     predictions = pd.read_csv(tmp_path / "run/predictions.csv")
@@ -97,14 +97,26 @@ def test_test_utterances_influence_nothing(feature_folder, tmp_path):
 
 
 def test_standardises_by_the_training_frames_alone(feature_folder, tmp_path):
-    train_fold(job(feature_folder, tmp_path / "run"))
+    train_fold(job(feature_folder, tmp_path / "run", GRU, epochs=1))
     model, _ = load_head(tmp_path / "run")
     features = FeatureSet(feature_folder)
     frames = np.concatenate([features.frames(each, 12) for each in utterances(0, 1, 2, 3).ids]).astype(np.float64)
     np.testing.assert_allclose(model.standardise.mean, frames.mean(axis=0), atol=1e-5)
     np.testing.assert_allclose(model.standardise.deviation, frames.std(axis=0), atol=1e-5)
-    mean, _ = frame_statistics(features, 12, utterances(5).ids)
+    mean, _ = standardising_statistics(features, 12, utterances(5).ids, of_means=False)
     assert not np.allclose(model.standardise.mean, mean, atol=1e-3)
+
+
+def test_a_linear_head_standardises_its_statistics_over_the_training_utterances_alone(feature_folder, tmp_path):
+    head = {"model": "linear", "statistics": ["mean", "deviation"]}
+    train_fold(job(feature_folder, tmp_path / "run", head))
+    model, _ = load_head(tmp_path / "run")
+    features = FeatureSet(feature_folder)
+    embeddings = model(*features.gather(utterances(0, 1, 2, 3).ids, 12)).embedding
+    torch.testing.assert_close(embeddings.mean(dim=0), torch.zeros(24), atol=1e-4, rtol=0)
+    torch.testing.assert_close(embeddings.std(dim=0, correction=0), torch.ones(24), atol=1e-3, rtol=0)
+    others = model(*features.gather(utterances(4, 5).ids, 12)).embedding
+    assert (others.mean(dim=0).abs() > 0.01).any()
 
 
 def test_the_best_epoch_on_validation_is_kept_and_training_stops(feature_folder, tmp_path):
@@ -139,8 +151,8 @@ def test_history_follows_the_training_utterances(feature_folder, tmp_path):
 @pytest.mark.parametrize(("batch_size", "accumulate"), [(40, 1), (10, 4)])
 def test_history_of_one_step_agrees_with_a_computation_by_hand(feature_folder, tmp_path, batch_size, accumulate):
     """One step so small that the saved head is the one it began with."""
-    how = {"learning_rate": 1e-12, "min_learning_rate": 0.0, "clip_norm": 1e-3, "epochs": 1}
-    train_fold(job(feature_folder, tmp_path / "run", batch_size=batch_size, accumulate=accumulate, **how))
+    how = {"learning_rate": 1e-12, "min_learning_rate": 0.0, "clip_norm": 1e-3, "epochs": 1, "standardise": False}
+    train_fold(job(feature_folder, tmp_path / "run", seed=3, batch_size=batch_size, accumulate=accumulate, **how))
     (row,) = pd.read_csv(tmp_path / "run/history.csv").to_dict("records")
 
     model, _ = load_head(tmp_path / "run")
@@ -202,11 +214,11 @@ def test_a_loss_that_is_not_finite_stops_says_where_and_keeps_the_last_good_weig
     late = job(broken, tmp_path / "late", GRU, accumulate=2)
     original = training.fold.reversal_strength  # called once per epoch: the frames break in the middle of the run
 
-    def break_frames(epoch, settings):
+    def break_frames(epoch, num_epochs, settings):
         if epoch == 3:
             with h5py.File(broken / "speaker-2.h5", "r+") as file:
                 file["layer_12"][:] = np.nan
-        return original(epoch, settings)
+        return original(epoch, num_epochs, settings)
 
     late = dataclasses.replace(late, training=late.training.model_copy(update={"adversarial_weight": 0.1}))
     with pytest.MonkeyPatch.context() as patch:

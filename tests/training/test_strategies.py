@@ -17,12 +17,12 @@ from models.building import build_head
 from models.layers import HeadOutput
 from tests.builders import write_features
 from tests.training.test_fold import CLASSES, GRU, content, job, utterances
-from training.augmentation import Batch, augment, mask_features, mask_time, mix, stretch_time
-from training.batches import MappedFrames, MeanFrames, balanced_batches, open_moments
+from training.augmentation import Batch, augment, mask_features, mask_frames, mask_span, mix, stretch_time
+from training.batches import MappedFrames, MomentFrames, balanced_batches, open_moments
 from training.checkpoint import load_head
 from training.fold import check_job, predict, train_fold
 from training.objective import Objective, class_weights
-from training.schedule import make_optimizer, rate_factor, reversal_strength, settled_epoch
+from training.schedule import Budget, make_optimizer, rate_factor, reversal_strength, settled_epoch
 from training.settings import TrainingSettings
 
 EVERYTHING = {
@@ -33,11 +33,12 @@ EVERYTHING = {
 
 def rates(num_steps, **settings):
     training = TrainingSettings(**settings)
-    return np.array([rate_factor(step, num_steps, training) for step in range(num_steps)])
+    budget = Budget(num_steps, 20, 20, num_steps // 20)
+    return np.array([rate_factor(step, budget, training) for step in range(num_steps)])
 
 
 def test_cosine_restarts_after_a_quarter_then_a_half():
-    factors = rates(1000, schedule="cosine", warmup=0.1)
+    factors = rates(1000, schedule="cosine_restarts", warmup=0.1)
     assert factors[0] == pytest.approx(0.01)
     assert factors[99] == factors[100] == 1
     restarts = [step for step in range(101, 1000) if factors[step] == 1]
@@ -45,9 +46,13 @@ def test_cosine_restarts_after_a_quarter_then_a_half():
     assert factors[349] < 0.001
     assert factors[225] == pytest.approx(0.5, abs=1e-3)
     assert factors.min() * 5e-4 >= 1e-7
+    once = rates(1000, schedule="cosine", warmup=0.1)
+    assert once[550] == pytest.approx(0.5, abs=1e-3)
+    assert (np.diff(once[100:]) < 0).all()  # one cycle to the end
+    assert once[-1] < 1e-3
 
 
-@pytest.mark.parametrize("schedule", ["constant", "step", "noam", "cosine"])
+@pytest.mark.parametrize("schedule", ["constant", "linear", "step", "noam", "cosine", "cosine_restarts"])
 def test_every_schedule_warms_up_and_stays_between_its_bounds(schedule):
     factors = rates(500, schedule=schedule, warmup=0.2, min_learning_rate=1e-5)
     np.testing.assert_allclose(factors[1:100], np.arange(2, 101) / 100)
@@ -62,25 +67,36 @@ def test_every_schedule_warms_up_and_stays_between_its_bounds(schedule):
         assert rates(10, schedule=schedule, warmup=0)[0] == 1
 
 
-def test_warm_up_is_never_longer_than_a_thousand_steps():
-    assert rates(40_000, warmup=0.1, schedule="constant")[999] == 1
+def test_a_warm_up_is_counted_in_shares_epochs_or_steps_and_begins_where_it_is_told():
+    for unit, warmup in (("share", 0.1), ("epochs", 5), ("steps", 100)):
+        factors = rates(1000, schedule="linear", warmup=warmup, warmup_unit=unit, warmup_from=0.1)
+        assert factors[[0, 49, 99, 550]] == pytest.approx([0.109, 0.55, 1, 0.5])
+
+
+def test_a_budget_is_given_in_epochs_or_in_steps():
+    assert Budget.of(TrainingSettings(epochs=3, batch_size=4, accumulate=2), 17) == Budget(9, 3, 3, 3)
+    assert Budget.of(TrainingSettings(steps=25, batch_size=4, validate_every=10), 17) == Budget(25, 5, 10, 3)
+    assert TrainingSettings().epochs == 50
+    assert TrainingSettings(**TrainingSettings(epochs=3).override({"steps": 7})).epochs is None
+    with pytest.raises(ValidationError, match="two budgets"):
+        TrainingSettings(epochs=3, steps=7)
 
 
 def test_alpha_waits_then_rises_then_stays():
     training = TrainingSettings(epochs=50, max_alpha=0.8)
-    strengths = [reversal_strength(epoch, training) for epoch in range(1, 51)]
+    strengths = [reversal_strength(epoch, 50, training) for epoch in range(1, 51)]
     assert strengths[:5] == [0] * 5  # the original: 5 of 50
     assert strengths[19] == pytest.approx(0.4)
     assert strengths[34:] == [0.8] * 16
     at_once = TrainingSettings(epochs=10, alpha_start=0, alpha_full=0)
-    assert [reversal_strength(epoch, at_once) for epoch in (1, 10)] == [1, 1]
+    assert [reversal_strength(epoch, 10, at_once) for epoch in (1, 10)] == [1, 1]
 
 
 def test_patience_is_counted_once_the_warm_up_and_alphas_ramp_are_over(tmp_path):
     """Validation labels are constant, so that the first epoch is the best and only patience decides the end."""
     training = TrainingSettings(epochs=50)
-    assert settled_epoch(1000, training, adversarial=True) == 35
-    assert settled_epoch(1000, training, adversarial=False) == 5
+    assert settled_epoch(Budget(1000, 20, 20, 50), training, adversarial=True) == 35
+    assert settled_epoch(Budget(1000, 20, 20, 50), training, adversarial=False) == 5
     features = write_features(tmp_path / "features")
     for weight, epochs_run in ((0.05, 14 + 2), (0.0, 4 + 2)):
         run = job(features, tmp_path / str(weight), epochs=20, warmup=0.2, patience=2, adversarial_weight=weight)
@@ -184,12 +200,15 @@ def test_mixing_takes_frames_and_targets_by_the_same_share():
 def test_masks_set_no_more_than_their_share_to_zero():
     torch.manual_seed(1)
     frames, lengths = torch.ones(200, 40, 30), torch.full((200,), 40)
-    masked = mask_time(frames, lengths, torch.full((200,), 0.25))
+    masked = mask_span(frames, lengths, torch.full((200,), 0.25))
     zeros = (masked[..., 0] == 0).sum(dim=1)
     assert zeros.min() >= 9
     assert zeros.max() <= 11
     jumps = (masked[..., 0].diff(dim=1) != 0).sum(dim=1)
     assert jumps.max() <= 2  # one stretch
+    masked = mask_frames(frames, torch.tensor([40, 20] * 100), torch.full((200,), 0.1), factor=0.1)
+    assert ((masked[..., 0] == 0.1).sum(dim=1) == torch.tensor([4, 2] * 100)).all()
+    assert (masked[1::2, 20:] == 1).all()  # padding is not drawn
     features = mask_features(frames, torch.full((200,), 0.2))
     assert (features == 0).float().mean() == pytest.approx(0.2, abs=0.02)
     assert torch.equal(features[:, 0], features[:, -1])
@@ -230,6 +249,10 @@ def test_everything_at_once_still_learns_and_the_same_seed_is_the_same_bytes(tmp
         {"precision": "bfloat16"},
         {"adversarial_weight": 0.5, "alpha_start": 0, "alpha_full": 0},
         {"schedule": "cosine"},
+        {"schedule": "cosine_restarts"},
+        {"schedule": "linear"},
+        {"optimizer": "adam", "weight_decay": 0.1},
+        {"betas": [0.5, 0.6]},
         {"schedule": "step"},
         {"schedule": "noam", "warmup": 0.1},
         {"warmup": 0.5},
@@ -259,20 +282,28 @@ def test_bfloat16_learns_the_same(feature_folder, tmp_path):
     assert (predictions["label"] == predictions["predicted"]).mean() > 0.85
 
 
-@pytest.mark.parametrize("head", [{"model": "linear"}, {"model": "weighted_layers", "projection": 5}], ids=str)
-def test_trained_on_means_or_on_all_frames_it_is_the_same_head(tmp_path, head, monkeypatch):
+@pytest.mark.parametrize(
+    ("head", "count"),
+    [
+        ({"model": "linear", "l2": None}, 1),
+        ({"model": "linear", "layers": "all", "statistics": ["deviation", "mean"]}, 2),
+        ({"model": "weighted_layers", "projection": 5}, 1),
+    ],
+    ids=str,
+)
+def test_trained_on_moments_or_on_all_frames_it_is_the_same_head(tmp_path, head, count, monkeypatch):
     features = FeatureSet(write_features(tmp_path / "features", layers=(6, 12)))
     train_fold(job(features.folder, tmp_path / "run", head))
     model, config = load_head(tmp_path / "run")
     layers, identifiers = config["layers"], list(features.places)
-    means = MeanFrames(open_moments(features, layers), layers, torch.device("cpu"))
+    means = MomentFrames(open_moments(features, layers), count, layers, torch.device("cpu"))
     every = MappedFrames(features, layers, torch.device("cpu"))
     one, other = predict(model, means, identifiers), predict(model, every, identifiers)
     torch.testing.assert_close(one.logits, other.logits, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(one.embeddings, other.embeddings, rtol=1e-4, atol=1e-4)
-    assert means.gather(identifiers[:3])[0].shape[-2:] == (1, 12)
+    assert means.gather(identifiers[:3])[0].shape[-2:] == (count, 12)
 
-    monkeypatch.setattr("training.fold.trains_on_means", lambda head, training: False)
+    monkeypatch.setattr("training.fold.MomentFrames", lambda *_: every)
     train_fold(job(features.folder, tmp_path / "frames", head))
     trained_on_frames, _ = load_head(tmp_path / "frames")
     for name, values in model.state_dict().items():

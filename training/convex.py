@@ -1,0 +1,143 @@
+"""The linear head at its minimum: a library's solver instead of gradient steps; validation chooses the L2 strength."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.special import log_softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold, StratifiedKFold
+from threadpoolctl import threadpool_limits
+from torch import nn
+
+from models.layers import HeadSettings
+from training.settings import TrainingSettings
+
+_PARTS = 5  # of the cross-validation over training speakers, where there is no validation set
+_MOST_ITERATIONS = 5000
+_SMALLEST_DIRECTION = 1e-7  # share of the largest singular value
+_ABSENT = -30.0  # what a class that has no training utterance lies below the lowest bias
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Embeddings float64 [N, E], class indices [N] and speakers [N] of some utterances."""
+
+    embeddings: np.ndarray
+    labels: np.ndarray
+    speakers: Sequence[str]
+
+
+def is_convex(head: HeadSettings, training: TrainingSettings) -> bool:
+    """Whether a head's loss is the plain, or class-weighted, cross-entropy of a linear layer, with an L2 penalty."""
+    plain = not (training.adversarial_weight or training.augment or training.label_smoothing)
+    return plain and training.sampling == "shuffled" and getattr(head, "l2", None) is not None
+
+
+def fit_linear(
+    classifier: nn.Linear, strengths: Sequence[float], train: Examples, validation: Examples, training: TrainingSettings
+) -> tuple[float, dict[str, float]]:
+    """Find a linear layer's weights for the L2 strength with the lowest validation loss.
+
+    The loss, whatever chooses the epoch of other heads: the UA of a few speakers is too coarse to compare strengths by.
+    Without validation utterances, or with ``select: last``, strengths are compared by cross-validation over the
+    training speakers.
+
+    Args:
+        classifier: gets the weights.
+        strengths: candidates.
+        train: utterances to train on, with standardised embeddings.
+        validation: utterances to choose on; may be empty.
+        training: ``select`` and ``class_weights``.
+
+    Returns:
+        The chosen strength, and the loss of each, by its name ``f"{strength:g}"``.
+    """
+    num_classes = classifier.out_features
+    with threadpool_limits(1):  # the same bytes, whatever runs beside it
+        held_out = len(validation.labels) and training.select != "last"
+        parts = [(train, validation)] if held_out else _speaker_parts(train)
+        compared = {strength: [] for strength in sorted(strengths, reverse=True)}
+        if len(compared) > 1:
+            for fitted, tested in parts:
+                reduced = _Reduced(fitted.embeddings)
+                for strength, values in compared.items():
+                    solution = _solve(reduced, fitted.labels, strength, training)
+                    values.append(_loss(solution.logits(tested.embeddings, num_classes), tested.labels))
+        losses = {strength: float(np.mean(values)) if values else 0.0 for strength, values in compared.items()}
+        chosen = min(losses, key=losses.get)
+        solution = _solve(_Reduced(train.embeddings), train.labels, chosen, training)
+    weight, bias = solution.full(num_classes)
+    with torch.no_grad():
+        classifier.weight.copy_(torch.from_numpy(weight))
+        classifier.bias.copy_(torch.from_numpy(bias))
+    return chosen, {f"{strength:g}": losses[strength] for strength in sorted(losses)} if len(losses) > 1 else {}
+
+
+class _Reduced:
+    """Embeddings in the space that they span: with an L2 penalty, the solution lies in it. Exact, and smaller."""
+
+    def __init__(self, embeddings: np.ndarray):
+        self.embeddings, self.directions = embeddings, None
+        if len(embeddings) < embeddings.shape[1]:
+            values, vectors = np.linalg.eigh(embeddings @ embeddings.T)
+            real = values > _SMALLEST_DIRECTION**2 * values[-1]
+            lengths = np.sqrt(values[real])
+            self.embeddings = vectors[:, real] * lengths
+            self.directions = embeddings.T @ (vectors[:, real] / lengths)  # [E, rank], orthonormal
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """Weights [C', E] and biases [C'] of the classes that occur, whose indices are ``classes``."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+    classes: np.ndarray
+
+    def full(self, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+        """Weights [C, E] and biases [C] of all classes."""
+        weight = np.zeros((num_classes, self.weight.shape[1]))
+        bias = np.full(num_classes, self.bias.min() + _ABSENT)
+        weight[self.classes], bias[self.classes] = self.weight, self.bias
+        return weight, bias
+
+    def logits(self, embeddings: np.ndarray, num_classes: int) -> np.ndarray:
+        """Of some embeddings [N, E]: [N, C]."""
+        weight, bias = self.full(num_classes)
+        return embeddings @ weight.T + bias
+
+
+def _solve(reduced: _Reduced, labels: np.ndarray, strength: float, training: TrainingSettings) -> _Solution:
+    balanced = "balanced" if training.class_weights == "balanced" else None
+    solver = LogisticRegression(C=1 / strength, class_weight=balanced, max_iter=_MOST_ITERATIONS)
+    solver.fit(reduced.embeddings, labels)
+    weight, bias = solver.coef_, solver.intercept_
+    if len(weight) == 1:  # of two classes, scikit-learn has one row: the second against the first
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    if reduced.directions is not None:
+        weight = weight @ reduced.directions.T
+    return _Solution(weight, bias, solver.classes_)
+
+
+def _loss(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The mean cross-entropy of logits [N, C]."""
+    return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
+
+
+def _speaker_parts(train: Examples) -> list[tuple[Examples, Examples]]:
+    """Cross-validation over training speakers; of a single one, over utterances."""
+    speakers = np.array(train.speakers)
+    count = len(np.unique(speakers))
+    if count > 1:
+        cut = GroupKFold(min(_PARTS, count)).split(train.embeddings, train.labels, speakers)
+    else:
+        cut = StratifiedKFold(2).split(train.embeddings, train.labels)
+    parts = [(_some(train, fitted), _some(train, tested)) for fitted, tested in cut]
+    return [(fitted, tested) for fitted, tested in parts if len(np.unique(fitted.labels)) > 1]
+
+
+def _some(examples: Examples, index: np.ndarray) -> Examples:
+    speakers = [examples.speakers[place] for place in index]
+    return Examples(examples.embeddings[index], examples.labels[index], speakers)
