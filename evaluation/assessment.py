@@ -78,8 +78,8 @@ def assess(runs: HeadRuns, manifest: pd.DataFrame, settings: EvaluateSettings) -
         "spread": spread_over_speakers(groups),
         "calibration": reliability(test, classes),
         "layer_weights": _layer_weights(runs.layer_weights),
-        "epochs": {"best": _spread(runs.runs["best_epoch"]), "run": _spread(runs.runs["epochs_run"])},
-        "chosen": {name: _spread(runs.runs[name]) for name in ("learning_rate", "alpha")},
+        "epochs": None if runs.solved else _epochs(runs),
+        "l2": _strengths(runs) if runs.solved else None,
     }
 
 
@@ -101,11 +101,35 @@ def headline(assessment: dict) -> dict[str, float]:
 
 def epoch_warning(runs: HeadRuns) -> list[str]:
     """What to say of runs that were still improving when they ended."""
-    last = (runs.runs["best_epoch"] == runs.runs["num_epochs"]) & (runs.runs["num_epochs"] > 1)
+    last = runs.runs["best_epoch"] == runs.runs["num_epochs"]
     unfinished = int((last & runs.runs["validated"]).sum())
-    if not unfinished:
+    if not unfinished or runs.solved:
         return []
     return [f"In {unfinished} of {len(runs.runs)} runs the last epoch was the best: more epochs may help."]
+
+
+def strength_warning(runs: HeadRuns) -> list[str]:
+    """What to say of L2 strengths at the end of their list."""
+    if not runs.solved or len(candidates := sorted(runs.config["settings"]["l2"])) == 1:
+        return []
+    ends = {"weakest": candidates[0], "strongest": candidates[-1]}
+    counts = {name: int((runs.runs["l2"] == strength).sum()) for name, strength in ends.items()}
+    return [
+        f"In {count} of {len(runs.runs)} runs the {name} L2 penalty ({ends[name]:g}) was chosen: add one beyond it."
+        for name, count in counts.items()
+        if count
+    ]
+
+
+def restart_warning(runs: HeadRuns) -> list[str]:
+    """What to say of last weights that were kept while the learning rate was high."""
+    if runs.config["training"]["schedule"] != "cosine_restarts" or runs.solved or runs.runs["validated"].any():
+        return []
+    share = runs.runs["learning_rate"].median() / runs.config["training"]["learning_rate"]
+    return [
+        f"The last weights were kept, and schedule: cosine_restarts ends at {share:.0%} of the highest learning rate; "
+        "schedule: cosine ends low."
+    ]
 
 
 def interval_warning(assessment: dict) -> list[str]:
@@ -133,8 +157,11 @@ def learning_curve(histories: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         ``epoch, panel, series, value, runs``; panels are ``loss``, ``scores`` (UA, WA, F1 of validation and training),
-        ``gradient norm``, ``learning rate`` and ``alpha``, as far as there are values.
+        ``gradient norm``, ``learning rate`` and ``alpha``, as far as there are values. No rows for a head that a solver
+        has fitted.
     """
+    if "l2" in histories:
+        return pd.DataFrame(columns=["epoch", "panel", "series", "value", "runs"])
     grouped = histories.drop(columns=["fold", "seed"]).groupby("epoch")
     runs = grouped.size()
     curve = grouped.mean()[runs >= runs.max() / 2].assign(runs=runs)
@@ -198,6 +225,25 @@ def _layer_weights(runs: list[dict[str, float]]) -> list[dict] | None:
         }
         for layer in table
     ]
+
+
+def _epochs(runs: HeadRuns) -> dict:
+    """Which epoch was chosen, of how many, and the learning rate and alpha it had."""
+    training = runs.config["training"]
+    chosen = {name: _spread(runs.runs[name]) for name in ("learning_rate", "alpha")}
+    return {
+        "best": _spread(runs.runs["best_epoch"]),
+        "run": _spread(runs.runs["epochs_run"]),
+        "budget": f"{training['steps']:,} steps" if training["steps"] else f"{training['epochs']} epochs",
+        "unit": f"{training['validate_every']:,} steps" if training["validate_every"] else "epoch",
+        **chosen,
+    }
+
+
+def _strengths(runs: HeadRuns) -> list[dict]:
+    """How many runs chose each L2 strength, the weakest first."""
+    counts = runs.runs["l2"].value_counts().sort_index()
+    return [{"strength": float(strength), "runs": int(count)} for strength, count in counts.items()]
 
 
 def _over_seeds(metric, by_seed: np.ndarray) -> list[float]:

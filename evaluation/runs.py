@@ -21,8 +21,9 @@ class HeadRuns:
     Attributes:
         folder: ``artifacts/heads/<head>``.
         config: of the first run; what all runs share.
-        runs: per fold and seed: best epoch, epochs run, the learning rate and alpha (0 without adversary) of the best
-            epoch, and whether there was any validation.
+        runs: per fold and seed: best epoch, epochs run and at most possible, the learning rate and alpha (0 without
+            adversary) of the best epoch, whether validation chose it, and the L2 strength, where a solver found the
+            weights.
         predictions: all predictions.csv, with columns ``fold`` and ``seed``.
         histories: all history.csv, with columns ``fold`` and ``seed``.
         layer_weights: per run, layer -> weight; empty for heads of one layer.
@@ -39,6 +40,11 @@ class HeadRuns:
     def classes(self) -> list[str]:
         """Sorted: neither their order in params.yaml nor that of the logits changes any result."""
         return sorted(self.config["classes"])
+
+    @property
+    def solved(self) -> bool:
+        """Whether a solver found the weights, without epochs."""
+        return bool(self.runs["l2"].notna().all())
 
     @property
     def first_seed(self) -> int:

@@ -125,7 +125,7 @@ def _pictures(each: dict, place: int) -> dict[str, str | None]:
     head = each["head"]
     points, table, weights = each["embedding"], each["attention"], each["layer_weights"]
     return {
-        "curves": figures.learning_curves(head, each["learning_curve"], place),
+        "curves": figures.learning_curves(head, each["learning_curve"], place) if each["epochs"] else None,
         "embedding": figures.embedding(head, points, each["classes"]) if len(points) else None,
         "attention": figures.attention(head, table, each["waveforms"], place) if len(table) else None,
         "layer_weights": figures.layer_weights(head, weights, place) if weights else None,

@@ -17,6 +17,8 @@ from evaluation.assessment import (
     interval_warning,
     learning_curve,
     predictions_table,
+    restart_warning,
+    strength_warning,
 )
 from evaluation.attention import write_attention
 from evaluation.description import describe_run
@@ -50,6 +52,8 @@ def main(name: str) -> None:
     warnings = [
         *run.pop("warnings"),
         *epoch_warning(runs),
+        *strength_warning(runs),
+        *restart_warning(runs),
         *adversary_warning(runs),
         *interval_warning(assessment),
     ]

@@ -151,6 +151,12 @@ def write_whisper(folder: Path, seconds: int = 30, layer_norm_bias: float = 1.0,
     return model.model
 
 
+def trained_run(**changes) -> dict:
+    """What one run says of its training, as `evaluation.runs.read_runs` reads it."""
+    run = {"fold": 0, "seed": 1, "best_epoch": 2, "epochs_run": 5, "num_epochs": 5, "learning_rate": 5e-4, "alpha": 0.0}
+    return {**run, "l2": None, "validated": True, **changes}
+
+
 def read_preset(name: str) -> dict:
     """A preset's parameters."""
     return YAML(typ="safe").load(REPOSITORY / "presets" / f"{name}.yaml")

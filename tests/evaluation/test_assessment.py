@@ -1,14 +1,17 @@
 """All that is said of one head, whatever order its classes have."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from evaluation.assessment import assess, headline, learning_curve
+from evaluation.assessment import assess, headline, learning_curve, restart_warning, strength_warning
 from evaluation.runs import HeadRuns
 from evaluation.settings import EvaluateSettings
+from tests.builders import trained_run
 from tests.evaluation.test_analysis import CLASSES, predictions, with_people
+from training.settings import TrainingSettings
 
 SETTINGS = EvaluateSettings(bootstrap=100)
 
@@ -20,9 +23,8 @@ def made_up_runs(classes: list[str]) -> HeadRuns:
     for name in classes:
         test[f"p_{name}"] = np.where(test["predicted"] == name, 1 - shares, shares / 2)
     test["role"] = "test"
-    run = {"best_epoch": 2, "epochs_run": 5, "learning_rate": 5e-4, "alpha": 0.0, "validated": True}
-    table = pd.DataFrame([{"fold": 0, "seed": seed, **run} for seed in (1, 2)])
-    config = {"classes": classes, "training": {"epochs": 5, "adversarial_weight": 0.0, "max_alpha": 1.0}}
+    table = pd.DataFrame([trained_run(seed=seed) for seed in (1, 2)])
+    config = {"classes": classes, "training": TrainingSettings(epochs=5, adversarial_weight=0.0).model_dump()}
     return HeadRuns(Path(), config, table, test, pd.DataFrame(), [])
 
 
@@ -41,3 +43,25 @@ def test_a_learning_curve_has_what_training_wrote_and_no_series_without_values()
     shown = curve[["panel", "series"]].drop_duplicates().itertuples(index=False, name=None)
     assert list(shown) == [("loss", "training"), ("scores", "training UA"), ("gradient norm", "gradient norm")]
     assert curve[curve["series"] == "training UA"]["value"].tolist() == [0.5, 0.6]
+
+
+def test_a_head_that_a_solver_fitted_has_strengths_instead_of_epochs():
+    runs = made_up_runs(CLASSES)
+    table = pd.DataFrame([trained_run(seed=seed, num_epochs=1, learning_rate=None, l2=10.0 * seed) for seed in (1, 2)])
+    config = {**runs.config, "settings": {"l2": [10.0, 20.0, 30.0]}}
+    runs = dataclasses.replace(runs, runs=table, config=config)
+    people = with_people(predictions(lambda _: 1.0))[["id", "gender", "session", "style", "dialog"]].drop_duplicates()
+    assessed = assess(runs, people, SETTINGS)
+    assert assessed["epochs"] is None
+    assert assessed["l2"] == [{"strength": 10, "runs": 1}, {"strength": 20, "runs": 1}]
+    (warning,) = strength_warning(runs)
+    assert "1 of 2 runs the weakest L2 penalty (10) was chosen" in warning
+    assert learning_curve(pd.DataFrame({"epoch": [1], "l2": [10], "fold": [0], "seed": [1]})).empty
+
+
+def test_last_weights_after_a_warm_restart_are_warned_of():
+    runs = made_up_runs(CLASSES)
+    table = pd.DataFrame([trained_run(seed=seed, validated=False, learning_rate=4.75e-4) for seed in (1, 2)])
+    (warning,) = restart_warning(dataclasses.replace(runs, runs=table))
+    assert "ends at 95% of the highest learning rate" in warning
+    assert not restart_warning(runs)  # validation chose the epoch

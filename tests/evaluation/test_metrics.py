@@ -23,6 +23,8 @@ from evaluation.metrics import (
 from evaluation.runs import HeadRuns
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import speaker_bootstrap
+from tests.builders import trained_run
+from training.settings import TrainingSettings
 
 CLASSES = ["neutral", "happy", "angry"]
 
@@ -69,8 +71,8 @@ def runs(correct, seeds=(1, 2), folds=2, each=12) -> HeadRuns:
                         "seed": seed,
                     }
                 )
-    run = {"fold": 0, "seed": 1, "best_epoch": 3, "epochs_run": 5, "learning_rate": 1e-3, "alpha": 0.0}
-    return HeadRuns(Path(), {"classes": CLASSES}, pd.DataFrame([run]), pd.DataFrame(rows), pd.DataFrame(), [])
+    config = {"classes": CLASSES, "training": TrainingSettings(epochs=5).model_dump()}
+    return HeadRuns(Path(), config, pd.DataFrame([trained_run()]), pd.DataFrame(rows), pd.DataFrame(), [])
 
 
 def assess(of: HeadRuns) -> dict:

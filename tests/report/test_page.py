@@ -18,7 +18,11 @@ from report.cost import costs
 from report.examples import attention_over_time, choose_examples, envelope
 from report.page import choose_reference, write_report
 from report.settings import ReportSettings
+from tests.builders import trained_run
 from tests.evaluation.test_analysis import CLASSES, predictions, with_people
+from training.settings import TrainingSettings
+
+TRAINING = TrainingSettings(epochs=5, adversarial_weight=0.05).model_dump()
 
 STATISTICS = EvaluateSettings(bootstrap=100)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -40,10 +44,9 @@ def evaluation(head: str, skill: float, speakers: int = 24, waveforms: bool = Fa
         for epoch in range(1, 6)
         for run in (1, 2)
     ]
-    run = {"best_epoch": 2, "epochs_run": 5, "learning_rate": 5e-4, "alpha": 0.1}
-    table = pd.DataFrame([{"fold": 0, "seed": number, **run} for number in (1, 2)])
+    table = pd.DataFrame([trained_run(seed=number, alpha=0.1) for number in (1, 2)])
     weights = [{"0": 0.4, "12": 0.6}] * 2 if head == "head-0" else []
-    runs = HeadRuns(Path(), {"classes": CLASSES}, table, test, pd.DataFrame(history), weights)
+    runs = HeadRuns(Path(), {"classes": CLASSES, "training": TRAINING}, table, test, pd.DataFrame(history), weights)
     people = with_people(test)[["id", "speaker", "gender", "session", "style", "dialog"]].drop_duplicates()
     people["session"] = "Ses0" + (people["speaker"].str[1:].astype(int) // 2).astype(str)
     examples = choose_examples(test[test["seed"] == 1], [])
@@ -69,7 +72,7 @@ def evaluation(head: str, skill: float, speakers: int = 24, waveforms: bool = Fa
             "clips": 40,
             "provenance": [{"compute_dtype": "f", "device": "cpu", "torch": "2", "transformers": "5", "python": "3"}],
             "settings": {"model": "gru", "features": "hubert", "layer": None},
-            "training": {"epochs": 5, "adversarial_weight": 0.05, "max_alpha": 1.0},
+            "training": TRAINING,
             "num_parameters": 1000,
             "layers": 12,
             "seeds": [1, 2],
