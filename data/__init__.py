@@ -9,6 +9,8 @@
 - `labels`: corpus codes -> classes; the only place that maps labels
 - `roles`: the table of who plays which role in which fold
 - `splits`: which utterance plays which role in which fold
+- `official_folds`: published folds, from a CSV or EmoBox's metadata
+- `split_warnings`: what to warn of in any fold
 - `audio`: one audio file -> one waveform
 - `synthesis`: the demo corpus
 - `clips`: waveforms of a shard -> one HDF5 file

@@ -1,6 +1,7 @@
 """Which utterance plays which role (train, validation, test) in which fold.
 
-No speaker plays two roles in a fold, except under ``scheme: random``, which exists to compare with papers that do so.
+Nobody who is tested in a fold is heard in its training or validation, except under ``scheme: random`` and in published
+folds (``file``, ``emobox``), which exist to compare with papers that do otherwise.
 """
 
 from collections.abc import Sequence
@@ -11,14 +12,13 @@ import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, Field, model_validator
 
-from data.errors import UserError, listed
-from data.roles import ROLES, fold_columns
+from data.errors import UserError
+from data.official_folds import read_emobox, read_fold_table
 from data.settings import Settings
 
 FOLDS_FOLDER = "data/folds"
 
 _RANDOM_FOLDS = 5
-_SHARED_SENTENCES = 0.05  # warn above this share of test utterances whose sentence stands in training
 
 
 def _tracked_file(path: str) -> str:
@@ -31,98 +31,70 @@ class SplitSettings(Settings):
     """``split``: who is tested, and who helps to choose the epoch.
 
     Attributes:
-        scheme: what a test group is made of: whole sessions, whole speakers, random utterances, or a file's folds.
+        scheme: what a test group is made of: whole sessions, whole speakers, or random utterances; or published folds:
+            ``file`` reads a CSV, ``emobox`` EmoBox's metadata.
         validation: ``group`` takes the next fold's test group; ``speaker`` a seeded speaker, whose dialogue partner
-            leaves training; ``none`` trains for a fixed number of epochs and keeps the last weights.
+            leaves training; ``random`` a share of the fold's training utterances; ``official`` the validation
+            utterances that published folds name; ``none`` trains for a fixed number of epochs and keeps the last
+            weights.
+        validation_share: of the training utterances, for ``validation: random``.
         folds: how many; null makes one fold per group (random: 5).
-        seed: of ``scheme: random`` and ``validation: speaker``.
-        file: for ``scheme: file``, a CSV in data/folds: ``id,fold``, or ``id,fold_0,fold_1,...`` with roles.
+        seed: of ``scheme: random`` and of ``validation: speaker`` and ``random``.
+        file: in data/folds: for ``scheme: file`` a CSV, ``id,fold`` or ``id,fold_0,fold_1,...`` with roles; for
+            ``emobox`` a folder.
     """
 
-    scheme: Literal["session", "speaker", "random", "file"]
-    validation: Literal["group", "speaker", "none"] = "group"
+    scheme: Literal["session", "speaker", "random", "file", "emobox"]
+    validation: Literal["group", "speaker", "random", "official", "none"] = "group"
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     folds: Annotated[int, Field(ge=2)] | None = None
     seed: int = 1
     file: Annotated[str, AfterValidator(_tracked_file)] | None = None
 
     @model_validator(mode="after")
     def _file_goes_with_its_scheme(self):
-        if (self.scheme == "file") != (self.file is not None):
-            raise ValueError("split.file and scheme: file go together")
+        published = self.scheme in ("file", "emobox")
+        if published != (self.file is not None):
+            raise ValueError("split.file goes with scheme: file or emobox, and with no other")
+        if published and self.folds is not None:
+            raise ValueError(f"scheme: {self.scheme} has as many folds as {self.file} names; set split.folds to null")
+        if self.validation == "official" and not published:
+            raise ValueError("validation: official goes with scheme: file or emobox")
+        if self.scheme == "emobox" and self.validation in ("group", "speaker"):
+            raise ValueError(
+                f"validation: {self.validation} does not go with scheme: emobox; choose random (their protocol: a "
+                "share of the training utterances), official (where they have a validation set) or none"
+            )
         return self
 
 
-def make_splits(labelled: pd.DataFrame, split: SplitSettings) -> pd.DataFrame:
+def make_splits(labelled: pd.DataFrame, split: SplitSettings, manifest: pd.DataFrame | None = None) -> pd.DataFrame:
     """Assign roles.
 
     Args:
         labelled: manifest rows with a column ``label``.
         split: the scheme.
+        manifest: all utterances of the corpus, where the labelled ones are not all.
 
     Returns:
         ``id, label, fold_0 ... fold_{k-1}``; each cell ``train``, ``validation``, ``test`` or empty.
 
     Raises:
-        UserError: groups that the corpus does not have, too few of them, or official folds that contradict themselves
-            or share speakers.
+        UserError: groups that the corpus does not have, too few of them, or published folds that contradict themselves
+            or do not fit the corpus or ``split.validation``.
     """
-    if split.scheme == "file":
-        folds = _folds_from_file(labelled, split)
-    else:
+    if split.file is None:
         folds = _folds_from_groups(_test_groups(labelled, split), labelled, split)
+    else:
+        folds = _published_folds(labelled, labelled if manifest is None else manifest, split)
     for column in folds:
         _check_fold(labelled, folds[column], column, split)
     return pd.concat([labelled[["id", "label"]], folds], axis="columns")
 
 
-def split_warnings(labelled: pd.DataFrame, splits: pd.DataFrame, classes: Sequence[str]) -> list[str]:
-    """What a reader of any result made with this split has to know.
-
-    Args:
-        labelled: the split's utterances with ``speaker`` and ``text``, in the order of ``splits``.
-        splits: the roles.
-        classes: all class names.
-    """
-    warnings = []
-    columns = fold_columns(splits)
-    leaking = [column for column in columns if shared_speakers(labelled["speaker"], splits[column])]
-    if leaking:
-        warnings.append(
-            f"Speaker leakage: in {len(leaking)} of {len(columns)} folds the same speakers are in several roles. "
-            "These figures say nothing about unseen speakers."
-        )
-    partners = [column for column in columns if _shares_dialogs(labelled["dialog"], splits[column])]
-    if partners and not leaking:
-        warnings.append(
-            f"Shared dialogues: in {len(partners)} of {len(columns)} folds a test speaker's dialogue partner is in "
-            "training or validation: same room, topic and microphones. scheme: session keeps dialogues whole."
-        )
-    if (labelled["text"] == "").mean() > 0.5:
-        warnings.append("Most utterances have no text: sentences shared by training and test cannot be counted.")
-    shares = [_shared_sentences(labelled["text"], splits[column]) for column in columns]
-    if max(shares) >= _SHARED_SENTENCES:
-        warnings.append(
-            f"Shared sentences: {np.mean(shares):.0%} of the test utterances speak a sentence that is also in "
-            "training, so a model may know the words beforehand."
-        )
-    for column in columns:
-        for role in ROLES:
-            present = set(splits["label"][splits[column] == role])
-            absent = [name for name in classes if name not in present]
-            if present and absent:
-                warnings.append(f"{column}: no {', '.join(absent)} in {role}.")
-    return warnings
-
-
-def shared_speakers(speakers: pd.Series, roles: pd.Series) -> list[str]:
-    """The speakers that play more than one role in a fold."""
-    count = roles[roles != ""].groupby(speakers).nunique()
-    return sorted(count.index[count > 1])
-
-
-def _shares_dialogs(dialogs: pd.Series, roles: pd.Series) -> bool:
-    tested = set(dialogs[roles == "test"]) - {""}
-    return bool(dialogs[roles.isin(["train", "validation"])].isin(tested).any())
+def shared_speakers(speakers: pd.Series, roles: pd.Series, role: str, others: Sequence[str]) -> list[str]:
+    """The speakers of a role that in the same fold also play one of the others."""
+    return sorted(set(speakers[roles == role]) & set(speakers[roles.isin(others)]))
 
 
 def _test_groups(labelled: pd.DataFrame, split: SplitSettings) -> list[set[str]]:
@@ -158,9 +130,19 @@ def _roles(number: int, tests: list[set[str]], labelled: pd.DataFrame, split: Sp
     if split.validation == "group":
         roles[labelled["id"].isin(tests[(number + 1) % len(tests)])] = "validation"
     roles[labelled["id"].isin(tests[number])] = "test"
-    if split.validation == "speaker":
-        _hold_out_speaker(roles, labelled, np.random.default_rng([split.seed, number]))
+    _hold_out(roles, labelled, number, split)
     return roles
+
+
+def _hold_out(roles: pd.Series, labelled: pd.DataFrame, number: int, split: SplitSettings) -> None:
+    """Draw the validation utterances of a fold from its training utterances, where they are drawn at all."""
+    random = np.random.default_rng([split.seed, number])
+    if split.validation == "speaker":
+        _hold_out_speaker(roles, labelled, random)
+    if split.validation == "random":
+        training = sorted(labelled["id"][roles == "train"])
+        count = max(1, round(split.validation_share * len(training)))
+        roles[labelled["id"].isin(random.choice(training, min(count, len(training)), replace=False))] = "validation"
 
 
 def _hold_out_speaker(roles: pd.Series, labelled: pd.DataFrame, random: np.random.Generator) -> None:
@@ -173,51 +155,46 @@ def _hold_out_speaker(roles: pd.Series, labelled: pd.DataFrame, random: np.rando
     roles[(roles == "train") & (labelled["speaker"] == chosen)] = "validation"
 
 
-def _folds_from_file(labelled: pd.DataFrame, split: SplitSettings) -> pd.DataFrame:
+def _published_folds(labelled: pd.DataFrame, manifest: pd.DataFrame, split: SplitSettings) -> pd.DataFrame:
     path = Path(split.file)
-    if not path.is_file():
-        raise UserError(f"split.file: there is no {path}.")
-    official = pd.read_csv(path, dtype=str, keep_default_na=False)
-    columns = fold_columns(official)
-    if "id" not in official or not (columns or "fold" in official):
-        raise UserError(f"{path}: expected columns id,fold or id,fold_0,fold_1,...; found {', '.join(official)}.")
-    official = official[["id", *(columns or ["fold"])]].drop_duplicates()
-    contradicted = sorted(set(official["id"][official["id"].duplicated()]))
-    if contradicted:
+    if not path.resolve().is_relative_to(Path(FOLDS_FOLDER).resolve()):
+        raise UserError(f"split.file: {path} leads out of {FOLDS_FOLDER}, where DVC sees no change; copy it there.")
+    if split.scheme == "emobox":
+        return _folds_from_roles(read_emobox(path, labelled, manifest), labelled, split)
+    published = read_fold_table(path, labelled)
+    if "fold" not in published:
+        return _folds_from_roles(published, labelled, split)
+    if split.validation == "official":
+        raise UserError(f"{path} names test groups only; use split.validation: group, speaker, random or none.")
+    names = sorted(published["fold"].unique(), key=lambda name: (len(name), name))
+    return _folds_from_groups([set(labelled["id"][published["fold"] == name]) for name in names], labelled, split)
+
+
+def _folds_from_roles(published: pd.DataFrame, labelled: pd.DataFrame, split: SplitSettings) -> pd.DataFrame:
+    named = bool((published == "validation").any(axis=None))
+    if named and split.validation != "official":
+        raise UserError(f"{split.file} names validation utterances of its own; use split.validation: official.")
+    if not named and split.validation not in ("random", "none"):
         raise UserError(
-            f"{path}: {len(contradicted)} utterance ids have more than one row, with different folds or roles; "
-            f"keep one row of each:\n{listed(contradicted)}"
+            f"{split.file} names no validation utterances, so split.validation: {split.validation} does not apply. "
+            "Choose random (a share of each fold's training utterances) or none (a fixed number of epochs)."
         )
-    official = official.set_index("id")
-    unknown = sorted(set(labelled["id"]) - set(official.index))
-    if unknown:
-        raise UserError(f"{path}: {len(unknown)} labelled utterances are not in it:\n{listed(unknown)}")
-    official = official.loc[labelled["id"]].set_index(labelled.index)
-    if not columns:
-        names = sorted(official["fold"].unique(), key=lambda name: (len(name), name))
-        return _folds_from_groups([set(labelled["id"][official["fold"] == name]) for name in names], labelled, split)
-    strange = sorted(set(official[columns].to_numpy().ravel()) - {*ROLES, ""})
-    if strange:
-        raise UserError(f"{path}: roles are train, validation, test or empty; found {', '.join(strange)}.")
-    return official[columns]
+    folds = published.copy()
+    for number, column in enumerate(folds):
+        roles = folds[column].copy()
+        _hold_out(roles, labelled, number, split)
+        folds[column] = roles
+    return folds
 
 
 def _check_fold(labelled: pd.DataFrame, roles: pd.Series, column: str, split: SplitSettings) -> None:
     for role in ("train", "test"):
         if not (roles == role).any():
             raise UserError(f"{column}: nothing is left for {role}; use more groups, or another validation.")
-    leaking = shared_speakers(labelled["speaker"], roles)
-    if leaking and split.scheme != "random":
+    leaking = shared_speakers(labelled["speaker"], roles, "test", ("train", "validation"))
+    if leaking and split.scheme in ("session", "speaker"):
         raise UserError(
-            f"{column}: speakers in more than one role: {', '.join(leaking)}. A model that has heard the test speaker "
-            "is not tested on unseen speakers. (Only scheme: random permits this, and the report says so.)"
+            f"{column}: test speakers also in training or validation: {', '.join(leaking)}. A model that has heard the "
+            "test speaker is not tested on unseen speakers. (scheme: random, file and emobox permit this, and the "
+            "report says so.)"
         )
-
-
-def _shared_sentences(texts: pd.Series, roles: pd.Series) -> float:
-    """The share of test utterances whose sentence stands in training; greetings and the like do not count."""
-    sentences = texts.str.lower().str.replace(r"[^\w\s]", "", regex=True).str.strip()
-    fixed = sentences.str.fullmatch(r"[a-z]\d+") | (sentences.str.count(r"\s+") >= 3)
-    training = set(sentences[fixed & (roles == "train")])
-    test = sentences[roles == "test"]
-    return float((fixed[roles == "test"] & test.isin(training)).mean())

@@ -7,7 +7,8 @@ import pandas as pd
 from data.labels import TaskSettings, label_utterances
 from data.manifest import CorpusSettings
 from data.roles import ROLES, fold_columns
-from data.splits import SplitSettings, split_warnings
+from data.split_warnings import split_warnings
+from data.splits import SplitSettings
 from features.settings import is_untrained
 from features.store import FeatureSet
 

@@ -3,15 +3,17 @@
 from data.labels import TaskSettings, label_utterances
 from data.manifest import read_manifest
 from data.roles import fold_columns, write_splits
-from data.splits import SplitSettings, make_splits, split_warnings
+from data.split_warnings import split_warnings
+from data.splits import SplitSettings, make_splits
 from stages.params import read_section
 from stages.running import ARTIFACTS, run_stage
 
 
 def main() -> None:
     task = read_section("task", TaskSettings)
-    labelled = label_utterances(read_manifest(ARTIFACTS / "manifest.csv"), task)
-    splits = make_splits(labelled, read_section("split", SplitSettings))
+    manifest = read_manifest(ARTIFACTS / "manifest.csv")
+    labelled = label_utterances(manifest, task)
+    splits = make_splits(labelled, read_section("split", SplitSettings), manifest)
     write_splits(splits, ARTIFACTS / "splits.csv")
     counts = ", ".join(f"{name} {count}" for name, count in splits["label"].value_counts(sort=False).items())
     print(f"split: {len(splits):,} utterances ({counts}) in {len(fold_columns(splits))} folds")

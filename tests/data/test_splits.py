@@ -1,4 +1,4 @@
-"""Roles: above all, no speaker in two of them."""
+"""Roles: above all, nobody who is tested is heard in training."""
 
 import pandas as pd
 import pytest
@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 
 from data.errors import UserError
 from data.roles import fold_columns
-from data.splits import SplitSettings, make_splits, shared_speakers, split_warnings
+from data.split_warnings import split_warnings
+from data.splits import SplitSettings, make_splits, shared_speakers
+
+NO_VALIDATION = {"scheme": "session", "validation": "none"}
 
 
 def utterances(sessions: int, per_speaker: int = 3, speakers_per_session: int = 2) -> pd.DataFrame:
@@ -43,7 +46,8 @@ def test_no_speaker_plays_two_roles(sessions, per_speaker, scheme, validation, f
     assert list(splits["id"]) == list(labelled["id"])
     tested = pd.Series(0, index=splits.index)
     for column in fold_columns(splits):
-        assert shared_speakers(labelled["speaker"], splits[column]) == []
+        assert shared_speakers(labelled["speaker"], splits[column], "test", ("train", "validation")) == []
+        assert shared_speakers(labelled["speaker"], splits[column], "validation", ("train",)) == []
         assert (splits[column] == "train").any()
         assert (splits[column] == "validation").any() == (validation != "none")
         tested += splits[column] == "test"
@@ -57,6 +61,9 @@ def test_validation_speakers_dialogue_partner_leaves_training():
         (chosen,) = set(labelled["speaker"][splits[column] == "validation"])
         partner = chosen[:-1] + ("M" if chosen[-1] == "F" else "F")
         assert set(splits[column][labelled["speaker"] == partner]) == {""}
+    (warning,) = split_warnings(labelled, splits, "ab")
+    assert warning.startswith("Left out: in 4 of 4 folds 1 of 8 speakers play no role (the validation speaker's")
+    assert warning.endswith("and 4 train.")
 
 
 def test_fewer_folds_take_consecutive_groups_and_the_next_validates():
@@ -70,6 +77,24 @@ def test_fewer_folds_take_consecutive_groups_and_the_next_validates():
         "s4": "train",
         "s5": "train",
     }
+
+
+def test_random_validation_is_a_share_of_each_folds_training_utterances():
+    labelled = utterances(5, per_speaker=10)
+    settings = SplitSettings(scheme="session", validation="random", validation_share=0.25)
+    splits, unvalidated = make_splits(labelled, settings), make_splits(labelled, SplitSettings(**NO_VALIDATION))
+    drawn = set()
+    for column in fold_columns(splits):
+        assert splits[column].value_counts().to_dict() == {"train": 60, "validation": 20, "test": 20}
+        assert splits[column].replace("validation", "train").equals(unvalidated[column])
+        drawn.add(tuple(splits["id"][splits[column] == "validation"].str[1:]))
+    assert len(drawn) == 5  # another draw in each fold
+    shuffled = labelled.sample(frac=1, random_state=1)
+    assert make_splits(shuffled, settings).sort_index().equals(splits)
+    assert not make_splits(labelled, settings.model_copy(update={"seed": 2})).equals(splits)
+    (warning,) = split_warnings(labelled, splits, "ab")
+    assert warning.startswith("Validation on training speakers: in 5 of 5 folds")
+    assert "The test speakers are unseen." in warning
 
 
 def test_random_splits_are_warned_of():
@@ -103,34 +128,66 @@ def test_absent_classes_are_warned_of():
     assert "fold_0: no b in test." in split_warnings(labelled, splits, ["a", "b"])
 
 
-def test_official_folds_from_a_file(tmp_path, monkeypatch):
+@pytest.fixture
+def official_file(tmp_path, monkeypatch) -> str:
+    """A place for official folds, in a project of its own."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data/folds").mkdir(parents=True)
+    return "data/folds/official.csv"
+
+
+def test_official_folds_from_a_file(official_file):
     labelled = utterances(4)
-    settings = SplitSettings(scheme="file", file="data/folds/official.csv")
+    settings = SplitSettings(scheme="file", file=official_file)
     official = pd.DataFrame({"id": labelled["id"], "fold": labelled["session"]})
-    official.sample(frac=1, random_state=1).to_csv(settings.file, index=False)
+    official.sample(frac=1, random_state=1).to_csv(official_file, index=False)
     expected = make_splits(labelled, SplitSettings(scheme="session"))
     assert make_splits(labelled, settings).equals(expected)
 
-    expected.drop(columns="label").to_csv(settings.file, index=False)
-    assert make_splits(labelled, settings).equals(expected)
-
-    official.assign(fold=[str(place % 3) for place in official.index]).to_csv(settings.file, index=False)
-    with pytest.raises(UserError, match="speakers in more than one role: s0F"):
+    expected.drop(columns="label").to_csv(official_file, index=False)
+    assert make_splits(labelled, settings.model_copy(update={"validation": "official"})).equals(expected)
+    with pytest.raises(UserError, match=r"names validation utterances of its own; use split\.validation: official"):
         make_splits(labelled, settings)
-    official.iloc[1:].to_csv(settings.file, index=False)
+    official.iloc[1:].to_csv(official_file, index=False)
     with pytest.raises(UserError, match="1 labelled utterances are not in it"):
         make_splits(labelled, settings)
 
 
-@pytest.mark.parametrize("columns", [["fold"], ["fold_0", "fold_1", "fold_2", "fold_3"]], ids=["groups", "roles"])
-def test_a_fold_file_that_contradicts_itself_is_refused(tmp_path, monkeypatch, columns):
-    """Which of two folds an utterance belongs to is not ours to guess; the same row twice says nothing new."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "data/folds").mkdir(parents=True)
+def test_official_folds_that_share_speakers_are_warned_of_in_red(official_file):
     labelled = utterances(4)
-    settings = SplitSettings(scheme="file", file="data/folds/official.csv")
+    by_number = pd.DataFrame({"id": labelled["id"], "fold": [place % 3 for place in labelled.index]})
+    by_number.to_csv(official_file, index=False)
+    splits = make_splits(labelled, SplitSettings(scheme="file", file=official_file))
+    warnings = split_warnings(labelled, splits, "ab")
+    assert warnings[0].startswith("Speaker leakage: in 3 of 3 folds test speakers are also in training or validation.")
+
+
+def test_official_roles_without_validation_leave_it_to_the_parameters(official_file):
+    labelled = utterances(4, per_speaker=10)
+    make_splits(labelled, SplitSettings(**NO_VALIDATION)).drop(columns="label").to_csv(official_file, index=False)
+    for validation in ("random", "none"):
+        expected = make_splits(labelled, SplitSettings(scheme="session", validation=validation))
+        settings = SplitSettings(scheme="file", file=official_file, validation=validation)
+        assert make_splits(labelled, settings).equals(expected)
+    for validation in ("group", "speaker", "official"):
+        with pytest.raises(UserError, match=f"no validation utterances, so split.validation: {validation} does not"):
+            make_splits(labelled, SplitSettings(scheme="file", file=official_file, validation=validation))
+
+
+def test_folds_behind_a_link_are_refused_because_dvc_does_not_follow_it(official_file, tmp_path):
+    (tmp_path / "elsewhere.csv").write_text("id,fold\n")
+    (tmp_path / official_file).symlink_to(tmp_path / "elsewhere.csv")
+    with pytest.raises(UserError, match="leads out of data/folds, where DVC sees no change; copy it there"):
+        make_splits(utterances(4), SplitSettings(scheme="file", file=official_file))
+
+
+@pytest.mark.parametrize(
+    ("validation", "columns"), [("group", ["fold"]), ("official", [f"fold_{k}" for k in range(4)])]
+)
+def test_a_fold_file_that_contradicts_itself_is_refused(official_file, validation, columns):
+    """Which of two folds an utterance belongs to is not ours to guess; the same row twice says nothing new."""
+    labelled = utterances(4)
+    settings = SplitSettings(scheme="file", validation=validation, file=official_file)
     expected = make_splits(labelled, SplitSettings(scheme="session"))
     official = expected.assign(fold=labelled["session"])[["id", *columns]]
     pd.concat([official, official[:5]]).to_csv(settings.file, index=False)

@@ -191,6 +191,15 @@ def test_without_a_validation_set_it_says_which_epoch_is_used(tmp_path):
     assert "There are no validation scores" in page
 
 
+def test_published_folds_and_random_validation_are_named(tmp_path):
+    alone = evaluation("one", 0.5, speakers=8)
+    published = {"scheme": "emobox", "file": "data/folds/emobox/mini", "validation": "random", "validation_share": 0.2}
+    alone["run"]["split"] |= published
+    page = write(tmp_path, [alone])
+    assert "in 1 fold\npublished by EmoBox;\nthe epoch was chosen on a random 20 % of the training utterances." in page
+    assert "1 from <code>data/folds/emobox/mini</code>, validation: random; train / validation / test:" in page
+
+
 def test_every_figure_is_a_table_with_rows(large, tmp_path):
     names = {path.stem for path in large.glob("*.csv")}
     assert names == {

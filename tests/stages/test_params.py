@@ -62,7 +62,7 @@ MISTAKES = [
     ("corpus.name", "iemocup", r"corpus\.name: 'iemocup': no such corpus; did you mean 'iemocap'\?"),
     ("corpus.exclude", {"emotoin": ["xxx"]}, r"corpus\.exclude: .*did you mean 'emotion'\?"),
     ("split.scheme", "sessions", r"split\.scheme: 'sessions': input should be 'session'"),
-    ("split.scheme", "file", r"split.*split\.file and scheme: file go together"),
+    ("split.scheme", "file", r"split.*split\.file goes with scheme: file or emobox"),
     ("task.classes", {"neutral": ["neu"]}, r"task\.classes: .*at least two classes"),
     ("task.classes", {"neutral": ["neu"], "sad": ["sda"]}, r"no code 'sda'; did you mean 'sad'\?"),
     ("heads.enhanced_gru.num_heads", 7, r"heads\.enhanced_gru: .*num_heads: 7 does not divide 2 x hidden_size = 64"),
