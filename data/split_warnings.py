@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from data.roles import ROLES, fold_columns
-from data.splits import shared_speakers
+from data.splits import speakers_also_in
 
 _SHARED_SENTENCES = 0.05  # warn above this share of test utterances whose sentence stands in training
 
@@ -23,14 +23,14 @@ def split_warnings(labelled: pd.DataFrame, splits: pd.DataFrame, classes: Sequen
     columns = fold_columns(splits)
     speakers = labelled["speaker"]
     leaking = [
-        column for column in columns if shared_speakers(speakers, splits[column], "test", ("train", "validation"))
+        column for column in columns if speakers_also_in(speakers, splits[column], "test", ("train", "validation"))
     ]
     if leaking:
         warnings.append(
             f"Speaker leakage: in {len(leaking)} of {len(columns)} folds test speakers are also in training or "
             "validation. These figures say nothing about unseen speakers."
         )
-    known = [column for column in columns if shared_speakers(speakers, splits[column], "validation", ("train",))]
+    known = [column for column in columns if speakers_also_in(speakers, splits[column], "validation", ("train",))]
     if known and not leaking:
         warnings.append(
             f"Validation on training speakers: in {len(known)} of {len(columns)} folds the validation speakers are "

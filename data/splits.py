@@ -92,7 +92,13 @@ def make_splits(labelled: pd.DataFrame, split: SplitSettings, manifest: pd.DataF
     return pd.concat([labelled[["id", "label"]], folds], axis="columns")
 
 
-def shared_speakers(speakers: pd.Series, roles: pd.Series, role: str, others: Sequence[str]) -> list[str]:
+def shared_speakers(speakers: pd.Series, roles: pd.Series) -> list[str]:
+    """The speakers that play more than one role in a fold."""
+    count = roles[roles != ""].groupby(speakers).nunique()
+    return sorted(count.index[count > 1])
+
+
+def speakers_also_in(speakers: pd.Series, roles: pd.Series, role: str, others: Sequence[str]) -> list[str]:
     """The speakers of a role that in the same fold also play one of the others."""
     return sorted(set(speakers[roles == role]) & set(speakers[roles.isin(others)]))
 
@@ -191,7 +197,7 @@ def _check_fold(labelled: pd.DataFrame, roles: pd.Series, column: str, split: Sp
     for role in ("train", "test"):
         if not (roles == role).any():
             raise UserError(f"{column}: nothing is left for {role}; use more groups, or another validation.")
-    leaking = shared_speakers(labelled["speaker"], roles, "test", ("train", "validation"))
+    leaking = speakers_also_in(labelled["speaker"], roles, "test", ("train", "validation"))
     if leaking and split.scheme in ("session", "speaker"):
         raise UserError(
             f"{column}: test speakers also in training or validation: {', '.join(leaking)}. A model that has heard the "
