@@ -6,7 +6,7 @@ from scipy.stats import binomtest
 
 from evaluation.metrics import METRICS, confusions_by, unweighted_accuracy
 from evaluation.settings import EvaluateSettings
-from evaluation.statistics import FEWEST_TO_TEST, difference_bootstrap, holm, sign_flip_test
+from evaluation.statistics import FEWEST_TO_TEST, difference_bootstrap, exchange_test, holm, sign_flip_test
 
 SIGNIFICANT = 0.05
 
@@ -16,8 +16,17 @@ def compare_heads(
 ) -> list[dict]:
     """Compare all heads with the reference.
 
-    The test is of the pooled UA itself: as the number of utterances per class is the same for both heads, it is a sum
-    over speakers, and their signs are flipped.
+    Two questions are asked of the difference of the pooled UA. As the number of utterances per class is the same for
+    both heads, it is a sum over speakers, and a sum over folds.
+
+    - Do these trained models differ on new speakers? ``p_models``: if not, every speaker's difference could as well
+      have had the other sign (`sign_flip_test`). The models are taken as they are.
+    - Do the recipes differ on these speakers when trained again? ``p_retraining``: if not, each of a fold's models
+      could as well have been the other head's (`exchange_test`). The speakers are taken as they are. A head whose
+      seeds all give the same predictions in a fold counts as one model there.
+
+    That the recipes differ, trained again and on new speakers, needs both. ``p_recipes`` is the largest of the two and
+    of a sign-flip test that allows for the models that a fold's speakers share (`_allow_for_shared_models`).
 
     Args:
         predictions: head -> test predictions of all seeds: ``id, speaker, fold, seed, label, predicted``.
@@ -27,9 +36,11 @@ def compare_heads(
 
     Returns:
         A row per other head: ``head, seeds, speakers``, ``ua, wa, macro_f1`` (differences, head minus reference) with
-        ``_low`` and ``_high``, ``p`` and ``p_holm`` (None below 8 speakers), ``significant``, and McNemar's
-        ``only_head``, ``only_reference`` (utterances that only one of them gets right, mean over seeds) and
-        ``p_mcnemar``. Where the two cannot be compared: ``head`` and ``why``.
+        ``_low`` and ``_high``, ``p_models`` (None below 8 speakers), ``p_retraining`` (None where neither head has two
+        different models in any fold, as with one seed), ``p_recipes`` (None where one of them is), ``p_holm``
+        (``p_recipes`` adjusted for the number of heads), ``significant`` (by it), and McNemar's ``only_head``,
+        ``only_reference`` (utterances that only one of them gets right, mean over seeds) and ``p_mcnemar``. Where the
+        two cannot be compared: ``head`` and ``why``.
     """
     rows = []
     for head, own in predictions.items():
@@ -40,8 +51,8 @@ def compare_heads(
                 if why
                 else {"head": head, **_compare(own, predictions[reference], sorted(classes[head]), settings)}
             )
-    tested = [row for row in rows if row.get("p") is not None]
-    for row, p_holm in zip(tested, holm([row["p"] for row in tested]), strict=True):
+    tested = [row for row in rows if row.get("p_recipes") is not None]
+    for row, p_holm in zip(tested, holm([row["p_recipes"] for row in tested]), strict=True):
         row |= {"p_holm": p_holm, "significant": p_holm < SIGNIFICANT}
     return rows
 
@@ -51,9 +62,15 @@ def _not_comparable(own: pd.DataFrame, other: pd.DataFrame, classes: list[str], 
         return "other classes"
     if set(own["id"]) != set(other["id"]):
         return "other test utterances"
+    if _tested(own) != _tested(other):
+        return "other folds"
     if not set(own["seed"]) & set(other["seed"]):
         return "no seed in common"
     return None
+
+
+def _tested(table: pd.DataFrame) -> set[tuple]:
+    return set(table[["fold", "id"]].itertuples(index=False, name=None))
 
 
 def _compare(own: pd.DataFrame, other: pd.DataFrame, classes: list[str], settings: EvaluateSettings) -> dict:
@@ -66,20 +83,62 @@ def _compare(own: pd.DataFrame, other: pd.DataFrame, classes: list[str], setting
         low, high = difference_bootstrap(one, two, metric, settings.bootstrap, settings.seed)
         difference = metric(one.sum(axis=0)).mean() - metric(two.sum(axis=0)).mean()
         result |= {name: float(difference), f"{name}_low": low, f"{name}_high": high}
-    enough = len(one) >= FEWEST_TO_TEST
-    result |= {"p": sign_flip_test(_ua_by_speaker(one) - _ua_by_speaker(two)) if enough else None}
-    return {**result, "p_holm": None, "significant": False, **_mcnemar(*tables)}
+    return {**result, **_test(tables, classes), "p_holm": None, "significant": False, **_mcnemar(*tables)}
 
 
-def _ua_by_speaker(confusions: np.ndarray) -> np.ndarray:
-    """Each speaker's part [speakers] of the pooled UA, mean over seeds; they sum to it."""
-    pooled = confusions.sum(axis=0)  # [seeds, C, C]
+def _test(tables: list[pd.DataFrame], classes: list[str]) -> dict[str, float | None]:
+    parts = [_ua_parts(table, classes) for table in tables]
+    models = [_models_by_fold(table, of_head) for table, of_head in zip(tables, parts, strict=True)]
+    differences = (parts[0] - parts[1]).mean(axis=1).groupby("speaker").sum().to_numpy()
+    p: dict[str, float | None] = dict.fromkeys(("p_models", "p_retraining", "p_recipes"))
+    if len(differences) >= FEWEST_TO_TEST:
+        p["p_models"] = sign_flip_test(differences)
+    if any(len(of_fold) > 1 for of_head in models for of_fold in of_head):
+        p["p_retraining"] = exchange_test(*models)
+    if p["p_models"] is not None and p["p_retraining"] is not None:
+        allowing = sign_flip_test(_allow_for_shared_models(differences, parts))
+        p["p_recipes"] = max(p["p_models"], p["p_retraining"], allowing)
+    return p
+
+
+def _ua_parts(table: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
+    """What each speaker adds to the pooled UA of each seed: rows (fold, speaker), columns seeds, which sum to it."""
+    units = table.groupby(["fold", "speaker"])
+    confusions = confusions_by(table.assign(unit=units.ngroup()), ["unit", "seed"], classes)  # [units, seeds, C, C]
+    pooled = confusions.sum(axis=0)
     support = pooled.sum(axis=-1)
-    correct = np.diagonal(confusions, axis1=-2, axis2=-1)  # [speakers, seeds, C]
+    correct = np.diagonal(confusions, axis1=-2, axis2=-1)  # [units, seeds, C]
     shares = np.divide(correct, support, out=np.zeros(correct.shape), where=support > 0)
-    parts = (shares.sum(axis=-1) / (support > 0).sum(axis=-1)).mean(axis=-1)
-    assert np.isclose(parts.sum(), unweighted_accuracy(pooled).mean())
-    return parts
+    parts = shares.sum(axis=-1) / (support > 0).sum(axis=-1)
+    assert np.allclose(parts.sum(axis=0), unweighted_accuracy(pooled))
+    return pd.DataFrame(parts, index=units.size().index)
+
+
+def _models_by_fold(table: pd.DataFrame, parts: pd.DataFrame) -> list[np.ndarray]:
+    """What each model of every fold adds to the pooled UA; one value where all seeds give the same predictions."""
+    alike = table.groupby(["fold", "id"])["predicted"].nunique().eq(1).groupby("fold").all()
+    by_fold = parts.groupby("fold").sum()
+    return [row.to_numpy()[: 1 if alike[fold] else None] for fold, row in by_fold.iterrows()]
+
+
+def _allow_for_shared_models(differences: np.ndarray, parts: list[pd.DataFrame]) -> np.ndarray:
+    """Differences of speakers [n], their mean moved towards zero by as much as chance in training asks for.
+
+    Speakers of one fold are tested by the same models, so their differences are not independent: chance in training
+    moves them together. Their mean is divided by the square root of the design effect: the variance of their sum,
+    covariances within folds included, over the variance that it would have without them. The covariances are
+    estimated from the seeds.
+
+    Source: Kish 1965, "Survey Sampling", section 8.2 (design effect).
+    """
+    covariance = sum(
+        (of_head.groupby("fold").sum().var(axis=1).sum() - of_head.var(axis=1).sum()) / of_head.shape[1]
+        for of_head in parts
+    )
+    mean, variance = differences.mean(), len(differences) * differences.var(ddof=1)
+    if covariance <= 0:
+        return differences
+    return differences - mean + mean * np.sqrt(variance / (variance + covariance))
 
 
 def _mcnemar(own: pd.DataFrame, other: pd.DataFrame) -> dict:

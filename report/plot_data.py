@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pandas as pd
 
 COLUMNS = ["panel", "item", "head", "value", "low", "high"]
+_P_VALUES = ("p_models", "p_retraining", "p_recipes", "p_holm")
 _SHOWN = {"ua": "UA", "wa": "WA", "macro_f1": "macro F1"}
 
 
@@ -56,7 +57,7 @@ def groups(evaluations: list[dict]) -> pd.DataFrame:
 def differences(comparisons: list[dict]) -> pd.DataFrame:
     """Every head minus the reference."""
     return pd.DataFrame(
-        _row(shown, row["head"], row["head"], *_with_interval(row, name)) | {key: row[key] for key in ("p", "p_holm")}
+        _row(shown, row["head"], row["head"], *_with_interval(row, name)) | {key: row[key] for key in _P_VALUES}
         for row in comparisons
         if "why" not in row
         for name, shown in _SHOWN.items()

@@ -14,20 +14,25 @@ from evaluation.groups import assess_groups, spread_over_speakers
 from evaluation.leakage import probe_fold
 from evaluation.metrics import confusions_by, unweighted_accuracy
 from evaluation.settings import EvaluateSettings
-from evaluation.statistics import difference_bootstrap, holm, sign_flip_test
+from evaluation.statistics import difference_bootstrap, exchange_test, holm, sign_flip_test
 
 CLASSES = ["calm", "angry", "sad"]
 SETTINGS = EvaluateSettings(bootstrap=200)
 
 
-def predictions(skill, speakers=10, each=20, seeds=(1, 2), seed=0) -> pd.DataFrame:
-    """Test predictions; ``skill(speaker)`` is how often a speaker's emotion is heard. Not all speak all classes."""
+def predictions(skill, speakers=10, each=20, seeds=(1, 2), seed=0, folds=5, model=0.0) -> pd.DataFrame:
+    """Test predictions; ``skill(speaker)`` is how often a speaker's emotion is heard. Not all speak all classes.
+
+    ``model`` is the deviation of the skill of the models, one per fold and seed.
+    """
     random = np.random.default_rng(seed)
+    luck = model * random.normal(0, 1, (folds, len(seeds)))
     rows = []
-    for speaker, number, run in itertools.product(range(speakers), range(each), seeds):
+    for speaker, number, (place, run) in itertools.product(range(speakers), range(each), enumerate(seeds)):
         label = number % 3 if speaker else number % 2
-        predicted = label if random.random() < skill(speaker) else (label + 1) % 3
-        rows.append((f"{speaker}-{number}", f"s{speaker}", 0, run, CLASSES[label], CLASSES[predicted]))
+        fold = speaker * folds // speakers
+        predicted = label if random.random() < skill(speaker) + luck[fold, place] else (label + 1) % 3
+        rows.append((f"{speaker}-{number}", f"s{speaker}", fold, run, CLASSES[label], CLASSES[predicted]))
     return pd.DataFrame(rows, columns=["id", "speaker", "fold", "seed", "label", "predicted"])
 
 
@@ -63,16 +68,79 @@ def test_holm_is_holms_own_example():
     assert holm([]) == []
 
 
+@pytest.mark.parametrize("sizes", [[(2, 2), (3, 1)], [(1, 1), (2, 1), (1, 2)]])
+def test_arrangements_of_models_are_counted_exactly(sizes):
+    random = np.random.default_rng(1)
+    folds = [random.normal(0, 1, sum(size)).round(1) for size in sizes]  # ties occur
+    one = [values[:count] for values, (count, _) in zip(folds, sizes, strict=True)]
+    other = [values[count:] for values, (count, _) in zip(folds, sizes, strict=True)]
+    sums = []
+    for orders in itertools.product(*(itertools.permutations(values) for values in folds)):
+        dealt = zip(orders, sizes, strict=True)
+        sums.append(abs(sum(np.mean(order[:count]) - np.mean(order[count:]) for order, (count, _) in dealt)))
+    observed = abs(sum(ours.mean() - theirs.mean() for ours, theirs in zip(one, other, strict=True)))
+    assert exchange_test(one, other) == pytest.approx(np.mean(np.array(sums) >= observed - 1e-12))
+
+
+def test_arrangements_that_are_too_many_to_count_are_drawn():
+    apart = [np.arange(12.0) + 100] * 3, [np.arange(12.0)] * 3  # 2.7 million in each fold
+    assert exchange_test(*apart) < 0.001
+    many = [np.array([1.0, 2.0, 3.0])] * 12, [np.array([3.0, 2.0, 1.0])] * 12
+    assert exchange_test(*many) == 1
+    assert exchange_test([values + 1 for values in many[0]], many[1]) < 0.01
+
+
 def test_a_better_head_is_found_better_and_an_equal_one_is_not():
     strong, weak = predictions(lambda _: 0.9), predictions(lambda _: 0.5, seed=1)
     better, equal = compare(strong, weak, same=predictions(lambda _: 0.5, seed=2))
     assert better["significant"]
-    assert better["p"] == pytest.approx(2 / 2**10)
+    assert better["p_models"] == pytest.approx(2 / 2**10)
+    assert better["p_retraining"] == pytest.approx(2 / 6**5)  # 4 choose 2 in each fold
+    assert better["p_recipes"] == pytest.approx(2 / 2**10)
     assert better["p_holm"] == pytest.approx(4 / 2**10)
     assert better["ua_low"] > 0.2
     assert better["only_head"] > better["only_reference"]
     assert not equal["significant"]
     assert equal["ua_low"] < 0 < equal["ua_high"]
+
+
+def test_a_recipe_trained_twice_is_seldom_found_to_differ_from_itself():
+    """Its models differ by chance in training, which all speakers of a fold share: the test of the models errs."""
+    found = {"p_models": [], "p_recipes": []}
+    for trial in range(120):
+        how = {"speakers": 24, "each": 12, "folds": 6, "model": 0.1, "seeds": (1, 2, 3)}
+        (row,) = compare(*(predictions(lambda _: 0.6, seed=2 * trial + head, **how) for head in (0, 1)))
+        for name, of_trials in found.items():
+            of_trials.append(row[name] < 0.05)
+    assert np.mean(found["p_models"]) > 0.15
+    assert np.mean(found["p_recipes"]) <= 0.07
+
+
+def test_recipes_that_differ_in_these_speakers_need_not_differ_in_others():
+    """With any seed one is better for eight speakers and worse for two: other speakers might fall the other way."""
+    seeds = (1, 2, 3)
+    one = predictions(lambda s: 0.3 + 0.6 * (s < 8), seeds=seeds)
+    other = predictions(lambda s: 0.9 - 0.6 * (s < 8), seeds=seeds, seed=1)
+    (row,) = compare(one, other)
+    assert row["p_retraining"] < 0.01
+    assert row["p_recipes"] > 0.05
+    assert not row["significant"]
+
+
+def test_with_one_seed_nothing_is_said_of_recipes():
+    (row,) = compare(predictions(lambda _: 0.95, seeds=(1,)), predictions(lambda _: 0.3, seeds=(1,), seed=1))
+    assert row["p_models"] == pytest.approx(2 / 2**10)
+    assert row["p_retraining"] is row["p_recipes"] is row["p_holm"] is None
+    assert not row["significant"]
+
+
+def test_copies_of_a_model_are_no_evidence():
+    once, other = predictions(lambda _: 0.9, seeds=(1,)), predictions(lambda _: 0.5, seeds=(1, 2, 3), seed=1)
+    copies = pd.concat([once.assign(seed=seed) for seed in (1, 2, 3)])
+    (row,) = compare(copies, other)
+    assert row["p_retraining"] == pytest.approx(1 / 4**5)  # one of four in each fold
+    copied = pd.concat([other[other["seed"] == 1].assign(seed=seed) for seed in (1, 2, 3)])
+    assert compare(copies, copied)[0]["p_retraining"] is None
 
 
 def test_what_is_tested_is_the_difference_of_the_pooled_ua():
@@ -90,14 +158,13 @@ def test_one_speaker_who_differs_is_no_evidence():
     better.loc[better["speaker"] == "s3", "predicted"] = better["label"]
     (row,) = compare(better, same)
     assert row["p_mcnemar"] < 0.001
-    assert row["p"] == 1
+    assert row["p_models"] == row["p_recipes"] == 1
     assert not row["significant"]
 
 
 def test_below_eight_speakers_nothing_is_tested():
     (row,) = compare(predictions(lambda _: 0.95, speakers=7), predictions(lambda _: 0.3, speakers=7, seed=1))
-    assert row["p"] is None
-    assert row["p_holm"] is None
+    assert row["p_models"] is row["p_recipes"] is row["p_holm"] is None
     assert not row["significant"]
     assert row["ua"] > 0.3
 
@@ -108,6 +175,8 @@ def test_only_seeds_in_common_are_compared_and_other_utterances_are_not():
     assert row["seeds"] == [2, 3]
     assert compare(one, other[other["seed"] == 4])[0]["why"] == "no seed in common"
     assert compare(one[one["speaker"] != "s3"], other)[0]["why"] == "other test utterances"
+    elsewhere = other.assign(fold=(other["fold"] + 1) % 5)
+    assert compare(one, elsewhere)[0]["why"] == "other folds"
     tables = {"reference": other, "head": one}
     classes = {"reference": CLASSES, "head": [*CLASSES, "happy"]}
     assert compare_heads(tables, classes, "reference", SETTINGS)[0]["why"] == "other classes"

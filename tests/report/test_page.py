@@ -129,6 +129,16 @@ def test_with_few_speakers_nothing_is_bold_and_it_says_why(tmp_path):
     assert 'class="significant"' not in page
 
 
+def test_with_one_seed_nothing_is_bold_and_it_says_what_would_be_needed(large, tmp_path):
+    evaluations = [evaluation("one", 0.2, speakers=10), evaluation("two", 0.9, speakers=10)]
+    for each in evaluations:
+        each["predictions"] = each["predictions"][each["predictions"]["seed"] == 1]
+    page = write(tmp_path, evaluations)
+    assert "train with several, e.g. <code>training.seeds: [1, 2, 3]</code>" in page
+    assert 'class="significant"' not in page
+    assert "train with several" not in (large / "index.html").read_text()
+
+
 def test_what_cannot_be_compared_is_not_said_to_be_equal(tmp_path):
     other = evaluation("two", 0.9)
     other["predictions"] = other["predictions"].iloc[2:]
