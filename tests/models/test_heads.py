@@ -132,18 +132,42 @@ def test_time_reversal_turns_real_frames_only():
     assert reverse_time(frames, torch.tensor([3, 4]))[..., 0].tolist() == [[3, 2, 1, 0], [7, 6, 5, 4]]
 
 
-@torch.inference_mode()
-def test_our_gru_is_torchs_on_packed_sequences():
+def test_our_gru_and_its_gradients_are_torchs_on_packed_sequences():
     ours, theirs = BidirectionalGRU(SIZE, 5, 2, dropout=0.0), nn.GRU(SIZE, 5, 2, batch_first=True, bidirectional=True)
-    for layer in (0, 1):
-        for suffix, direction in (("", ours.forwards), ("_reverse", ours.backwards)):
-            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-                getattr(direction[layer], f"{kind}_l0").copy_(getattr(theirs, f"{kind}_l{layer}{suffix}"))
+    names = {
+        f"{direction}.{layer}.{kind}_l0": f"{kind}_l{layer}{suffix}"
+        for layer in (0, 1)
+        for direction, suffix in (("forwards", ""), ("backwards", "_reverse"))
+        for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    }
+    ours.load_state_dict({mine: theirs.state_dict()[name] for mine, name in names.items()})
     lengths = torch.tensor([7, 20, 1, 13])
     frames = torch.randn(4, 20, SIZE)
-    packed = pack_padded_sequence(frames, lengths, batch_first=True, enforce_sorted=False)
+    mine, yours = frames.clone().requires_grad_(), frames.clone().requires_grad_()
+    states = ours(mine, lengths)
+    packed = pack_padded_sequence(yours, lengths, batch_first=True, enforce_sorted=False)
     expected, _ = pad_packed_sequence(theirs(packed)[0], batch_first=True)
-    torch.testing.assert_close(ours(frames, lengths), expected)
+    torch.testing.assert_close(states, expected)
+    torch.testing.assert_close(ours._run(frames, lengths), expected)  # how it is done on a GPU
+    weights = torch.randn_like(states)
+    (states * weights).sum().backward()
+    (expected * weights).sum().backward()
+    torch.testing.assert_close(mine.grad, yours.grad)
+    for name, parameter in ours.named_parameters():
+        torch.testing.assert_close(parameter.grad, theirs.get_parameter(names[name]).grad, msg=name)
+
+
+def test_the_gru_is_nearly_the_same_in_mixed_precision():
+    gru, lengths = BidirectionalGRU(SIZE, 5, 2), torch.tensor([12, 9])
+    frames = torch.randn(2, 12, SIZE)
+    gradients = []
+    for enabled in (False, True):
+        gru.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            states = gru(frames, lengths)
+        states.float().square().sum().backward()
+        gradients.append(torch.cat([parameter.grad.flatten() for parameter in gru.parameters()]))
+    assert 0 < (gradients[0] - gradients[1]).norm() < 0.02 * gradients[0].norm()
 
 
 @every_head
