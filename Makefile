@@ -29,7 +29,7 @@ lint: install
 	ruff format --check .
 
 test: lint
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lock:  # write the exact versions again, after a change of pyproject.toml
 	.venv/bin/python -m pip install --quiet pip-tools
