@@ -1,7 +1,8 @@
 """How much of the speaker is left in an embedding: what adversarial training aims to lower.
 
-A linear classifier tells the speakers apart that a fold's head has not been trained on. It is fitted and tested on
-different utterances (different dialogues, where the corpus names them) of the same speakers.
+A linear classifier tells the speakers apart that a fold's head has not been trained on, among those of the same
+session and gender: what names the room or the gender is no voice. It is fitted and tested on different utterances
+(different dialogues, where the corpus names them) of the same speakers.
 """
 
 import warnings
@@ -17,27 +18,37 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from data.roles import fold_columns
+from data.splits import shared_speakers
 from evaluation.runs import HeadRuns
 from features.store import FeatureSet
 
+_ACCURACIES = ("embedding", "raw", "session_gender", "chance")
 _PARTS = 5
 _LARGEST_DIMENSION = 128
 
 
-def probe_runs(runs: HeadRuns, features: FeatureSet, manifest: pd.DataFrame, seed: int) -> dict | None:
+def probe_runs(
+    runs: HeadRuns, features: FeatureSet, manifest: pd.DataFrame, splits: pd.DataFrame, seed: int
+) -> dict | None:
     """Probe every fold of a head.
 
     Args:
         runs: what was trained.
         features: what it was trained on.
-        manifest: speaker, gender and dialogue of all utterances.
+        manifest: speaker, gender, session and dialogue of all utterances.
+        splits: the roles of all utterances, with ``speaker``.
         seed: of the cross-validation.
 
     Returns:
-        ``per_fold``: `probe_fold`'s results, with ``fold``; ``mean``: of its balanced accuracies over folds; None
-        where no fold can be probed.
+        ``per_fold``: `probe_fold`'s results, with ``fold``; ``mean``: of its accuracies over folds; ``within``, which
+        is the same in all of them: where any fold can be probed within session and gender, others are left out.
+        None where no fold can be probed, or where a speaker plays two roles in some fold: the head may have been
+        trained on that speaker.
     """
-    known = manifest.set_index("id")[["speaker", "gender", "dialog"]]
+    if any(shared_speakers(splits["speaker"], splits[column]) for column in fold_columns(splits)):
+        return None
+    known = manifest.set_index("id")[["speaker", "gender", "session", "dialog"]]
     seeds = sorted(runs.runs["seed"].unique())
     per_fold = []
     for fold in sorted(runs.runs["fold"].unique()):
@@ -49,27 +60,56 @@ def probe_runs(runs: HeadRuns, features: FeatureSet, manifest: pd.DataFrame, see
             per_fold.append({"fold": int(fold), **result})
     if not per_fold:
         return None
-    mean = {name: _mean_or_none([row[name] for row in per_fold]) for name in ("embedding", "raw", "gender", "chance")}
-    return {"per_fold": per_fold, "mean": mean}
+    within = any(row["within"] for row in per_fold)
+    per_fold = [row for row in per_fold if row["within"] == within]
+    mean = {name: float(np.mean([row[name] for row in per_fold])) for name in _ACCURACIES}
+    return {"within": within, "per_fold": per_fold, "mean": mean}
 
 
-def probe_fold(
-    utterances: pd.DataFrame, embeddings: dict[int, np.ndarray], raw: np.ndarray, seed: int
-) -> dict[str, float | int | None] | None:
+def probe_fold(utterances: pd.DataFrame, embeddings: dict[int, np.ndarray], raw: np.ndarray, seed: int) -> dict | None:
     """Probe one fold.
 
     Args:
-        utterances: the fold's validation and test utterances, with ``speaker, gender, dialog`` [N].
+        utterances: the fold's validation and test utterances, with ``speaker, gender, session, dialog`` [N].
         embeddings: training seed -> embeddings [N, E].
         raw: pooled raw features [N, D] of the same utterances.
         seed: of the cross-validation.
 
     Returns:
-        Balanced accuracies: ``embedding`` (mean over training seeds), ``raw``, ``gender`` (the best that is possible
-        when only the gender is known; None where the corpus does not name it), ``chance``; ``speakers`` and
-        ``dimension``, to which both inputs are reduced by PCA, fitted on the classifier's own training part. None
-        where it cannot be measured: one speaker, or a speaker with one dialogue.
+        ``within``: whether speakers were told apart within their session and gender, as far as the corpus names
+        them; if no session has two of a gender, they were among all. Balanced accuracies: ``embedding`` (mean over
+        training seeds), ``raw``, ``session_gender`` (the best that is possible when only these two are known),
+        ``chance``; ``speakers`` and ``dimension``, to which both inputs are reduced by PCA, fitted on the
+        classifier's own training part. Within session and gender, the mean over their cells, weighted by speakers.
+        None where it cannot be measured: one speaker, or a speaker with one dialogue.
     """
+    named = [column for column in ("session", "gender") if (utterances[column] != "").all()]
+    cells = utterances.groupby(named).ngroup().to_numpy() if named else np.zeros(len(utterances), int)
+    probed = [_identify(utterances, embeddings, raw, cells == cell, seed) for cell in np.unique(cells)]
+    rows = [row for row in probed if row]
+    if within := bool(rows):
+        chance = session_gender = len(rows) / sum(row["speakers"] for row in rows)
+    elif row := _identify(utterances, embeddings, raw, np.full(len(utterances), True), seed):
+        rows = [row]
+        chance, session_gender = 1 / row["speakers"], len(np.unique(cells)) / row["speakers"]
+    else:
+        return None
+    weights = [row["speakers"] for row in rows]
+    return {
+        "within": within,
+        **{name: float(np.average([row[name] for row in rows], weights=weights)) for name in ("embedding", "raw")},
+        "session_gender": session_gender,
+        "chance": chance,
+        "speakers": sum(weights),
+        "dimension": min(row["dimension"] for row in rows),
+    }
+
+
+def _identify(
+    utterances: pd.DataFrame, embeddings: dict[int, np.ndarray], raw: np.ndarray, chosen: np.ndarray, seed: int
+) -> dict | None:
+    """Tell the speakers of the chosen utterances apart; None where there is one, or one with a single dialogue."""
+    utterances, raw = utterances[chosen], raw[chosen]
     speakers = utterances["speaker"].to_numpy()
     names = np.unique(speakers)
     groups = _units_kept_together(utterances)
@@ -82,22 +122,13 @@ def probe_fold(
         return None
     widths = [raw.shape[1], *(values.shape[1] for values in embeddings.values())]
     dimension = min(_LARGEST_DIMENSION, *widths, *(len(fitted) - 1 for fitted, _ in cut))
-    genders = utterances.groupby("speaker")["gender"].first()
-    known = bool((genders != "").all())
+    accuracies = [_balanced_accuracy(values[chosen], speakers, cut, dimension) for values in embeddings.values()]
     return {
-        "embedding": float(
-            np.mean([_balanced_accuracy(values, speakers, cut, dimension) for values in embeddings.values()])
-        ),
+        "embedding": np.mean(accuracies),
         "raw": _balanced_accuracy(raw, speakers, cut, dimension),
-        "gender": genders.nunique() / len(names) if known else None,
-        "chance": 1 / len(names),
         "speakers": len(names),
         "dimension": dimension,
     }
-
-
-def _mean_or_none(values: list[float | None]) -> float | None:
-    return None if None in values else float(np.mean(values))
 
 
 def _units_kept_together(utterances: pd.DataFrame) -> np.ndarray:
@@ -115,5 +146,6 @@ def _balanced_accuracy(values: np.ndarray, speakers: np.ndarray, cut: list, dime
     )
     with warnings.catch_warnings(), threadpool_limits(1):  # matrices too small to share among threads
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", RuntimeWarning)  # PCA of embeddings that are all the same
         predicted = cross_val_predict(classifier, values, speakers, cv=cut)
     return float(balanced_accuracy_score(speakers, predicted))

@@ -59,8 +59,8 @@ def leakage(evaluations: Sequence[dict], places: Sequence[int]) -> str:
         axes.plot(raw, row, "D", markerfacecolor="none", color=_INK, label=None if row else "raw features, pooled")
     mean = evaluations[0]["leakage"]["mean"]
     _line_across(axes, 100 * mean["chance"], "chance", above=1.35)
-    if mean["gender"] is not None:
-        _line_across(axes, 100 * mean["gender"], "gender alone", above=1.35)
+    if mean["session_gender"] > mean["chance"]:
+        _line_across(axes, 100 * mean["session_gender"], "session and gender alone", above=1.35)
     _rows(axes, [each["head"] for each in evaluations], above=1.5)
     axes.set_xlabel("balanced accuracy over speakers in %; bar: range over folds")
     _legend(axes, loc="lower center", bbox_to_anchor=(0.5, 1))

@@ -108,6 +108,7 @@ def render_report(
         fewest=FEWEST_TO_TEST,
         side_by_side=_side_by_side(evaluations),
         probed=probed,
+        within=all(each["leakage"]["within"] for each in probed),
         licensed=any(each["waveforms"] for each in evaluations),
         colours={head: figures.colour(number) for head, number in place.items()},
         grave=_is_grave,

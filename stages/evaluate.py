@@ -41,12 +41,12 @@ def main(name: str) -> None:
     if runs.config["features"]["digest"] != features.digest:
         raise UserError(f"{runs.folder}: trained on other features than {features.folder}. Run dvc repro train@{name}")
     assessment = assess(runs, manifest, params.evaluate)
-    leakage = probe_runs(runs, features, manifest, params.evaluate.seed)
+    usable = read_usable_splits(ARTIFACTS, features)
+    leakage = probe_runs(runs, features, manifest, usable, params.evaluate.seed)
 
     first = runs.run(fold=0, seed=runs.first_seed)
     embedding = two_dimensions(first, runs.embeddings(*first.loc[0, ["fold", "seed"]]), params.evaluate.seed)
 
-    usable = read_usable_splits(ARTIFACTS, features)
     run = describe_run(params.corpus, params.task, params.split, manifest, usable, features, runs.config)
     run["seeds"] = sorted(int(seed) for seed in runs.runs["seed"].unique())
     warnings = [

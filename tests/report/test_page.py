@@ -51,7 +51,8 @@ def evaluation(head: str, skill: float, speakers: int = 24, waveforms: bool = Fa
     people["session"] = "Ses0" + (people["speaker"].str[1:].astype(int) // 2).astype(str)
     examples = choose_examples(test[test["seed"] == 1], [])
     noise = np.random.default_rng(1).normal(0, 3000, 16000).astype(np.int16)
-    fold = {"fold": 0, "embedding": 0.4, "raw": 0.6, "gender": 0.5, "chance": 0.25, "speakers": 4, "dimension": 64}
+    probed = {"embedding": 0.4, "raw": 0.6, "session_gender": 0.25, "chance": 0.25}
+    fold = {"fold": 0, "within": True, **probed, "speakers": 4, "dimension": 64}
     points = np.random.default_rng(2).normal(0, 1, (60, 2))
     return {
         "head": head,
@@ -78,7 +79,7 @@ def evaluation(head: str, skill: float, speakers: int = 24, waveforms: bool = Fa
             "seeds": [1, 2],
         },
         **assess(runs, people, STATISTICS),
-        "leakage": {"per_fold": [fold], "mean": {key: fold[key] for key in ("embedding", "raw", "gender", "chance")}},
+        "leakage": {"within": True, "per_fold": [fold], "mean": probed},
         "waveforms": {identifier: envelope(noise, 16000) for identifier in examples["id"]} if waveforms else None,
         "fingerprints": {"features": ["f"], "head": [f"{head}-1", f"{head}-2"]},
         "warnings": [],
