@@ -1,4 +1,4 @@
-"""WA, UA and F1 by speaker, gender, session and style of the test utterances."""
+"""WA, UA, macro and weighted F1 by speaker, gender, session and style of the test utterances."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,6 @@ from evaluation.settings import EvaluateSettings
 from evaluation.statistics import FEWEST_TO_TEST, speaker_bootstrap
 
 GROUPINGS = ("speaker", "gender", "session", "style")
-_SHOWN = ("ua", "wa", "macro_f1")
 
 
 def assess_groups(test: pd.DataFrame, classes: list[str], settings: EvaluateSettings) -> list[dict]:
@@ -58,9 +57,9 @@ def _assess_group(rows: pd.DataFrame, classes: list[str], settings: EvaluateSett
         "classes": int((pooled[0].sum(axis=1) > 0).sum()),
         "resampled": unit,
     }
-    for name in _SHOWN:
-        low, high = speaker_bootstrap(confusions, METRICS[name], settings.bootstrap, settings.seed)
-        result |= {name: float(METRICS[name](pooled).mean()), f"{name}_low": low, f"{name}_high": high}
+    for name, metric in METRICS.items():
+        low, high = speaker_bootstrap(confusions, metric, settings.bootstrap, settings.seed)
+        result |= {name: float(metric(pooled).mean()), f"{name}_low": low, f"{name}_high": high}
     return result
 
 

@@ -44,13 +44,13 @@ def per_fold(evaluations: list[dict]) -> pd.DataFrame:
 
 
 def groups(evaluations: list[dict]) -> pd.DataFrame:
-    """UA, WA and F1 of every speaker, gender, session and style."""
+    """UA, WA, macro and weighted F1 of every speaker, gender, session and style."""
     return pd.DataFrame(
         _row(f"{shown} by {row['grouping']}", row["group"], each["head"], *_with_interval(row, name))
         | {"resampled": row["resampled"]}
         for each in evaluations
         for row in each["groups"]
-        for name, shown in _SHOWN.items()
+        for name, shown in {**_SHOWN, "weighted_f1": "weighted F1"}.items()
     )
 
 

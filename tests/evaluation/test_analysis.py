@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from safetensors.numpy import save_file
+from sklearn.metrics import f1_score
 
 from evaluation.attention import read_attention, write_attention
 from evaluation.calibration import reliability
@@ -209,7 +210,8 @@ def with_people(table: pd.DataFrame, dialogs=False) -> pd.DataFrame:
 
 
 def test_groups_are_speakers_genders_and_styles_with_what_their_intervals_are_over():
-    rows = assess_groups(with_people(predictions(lambda s: 0.2 + 0.07 * s, speakers=20)), CLASSES, SETTINGS)
+    table = with_people(predictions(lambda s: 0.2 + 0.07 * s, speakers=20))
+    rows = assess_groups(table, CLASSES, SETTINGS)
     by = {(row["grouping"], row["group"]): row for row in rows}
     assert {grouping for grouping, _ in by} == {"speaker", "gender", "style"}  # no session is named
     assert by["gender", "male"]["speakers"] == 10
@@ -219,6 +221,9 @@ def test_groups_are_speakers_genders_and_styles_with_what_their_intervals_are_ov
     assert by["speaker", "s4"]["utterances"] == 20
     for row in rows:
         assert row["ua_low"] <= row["ua"] <= row["ua_high"]
+    by_seed = table[table["speaker"] == "s4"].groupby("seed")[["label", "predicted"]]
+    expected = by_seed.apply(lambda own: f1_score(own["label"], own["predicted"], average="weighted")).mean()
+    assert by["speaker", "s4"]["weighted_f1"] == pytest.approx(expected)
     spread = spread_over_speakers(rows)
     values = [row["ua"] for row in rows if row["grouping"] == "speaker"]
     assert spread["worst_ua"] == min(values)
