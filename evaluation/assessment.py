@@ -84,17 +84,22 @@ def assess(runs: HeadRuns, manifest: pd.DataFrame, settings: EvaluateSettings) -
 
 
 def headline(assessment: dict) -> dict[str, float]:
-    """metrics.json: at most eight scalars, which become columns of `dvc exp show`."""
+    """metrics.json: at most eight scalars, which become columns of `dvc exp show`.
+
+    Returns:
+        ``ua, wa, macro_f1`` pooled over folds, with ``ua_low`` and ``ua_high``; ``ua_folds, wa_folds``, means over
+        folds; all of them means over seeds; ``ua_sd_seeds``, unless there is one seed only.
+    """
     metrics = assessment["metrics"]
     scalars = {
         "ua": metrics["ua"]["mean"],
         "ua_low": metrics["ua"]["low"],
         "ua_high": metrics["ua"]["high"],
-        "ua_sd_folds": metrics["ua"]["sd_folds"],
-        "ua_sd_seeds": metrics["ua"]["sd_seeds"],
         "wa": metrics["wa"]["mean"],
         "macro_f1": metrics["macro_f1"]["mean"],
-        "weighted_f1": metrics["weighted_f1"]["mean"],
+        "ua_folds": metrics["ua"]["mean_folds"],
+        "wa_folds": metrics["wa"]["mean_folds"],
+        "ua_sd_seeds": metrics["ua"]["sd_seeds"],
     }
     return {name: round(value, 4) for name, value in scalars.items() if value is not None}
 

@@ -14,10 +14,10 @@ _SHOWN = {"ua": "UA", "wa": "WA", "macro_f1": "macro F1"}
 
 
 def results(evaluations: list[dict]) -> pd.DataFrame:
-    """Every metric of every head, with its deviations over folds and seeds."""
+    """Every metric of every head, with its mean over folds and its deviations over folds and seeds."""
     return pd.DataFrame(
         _row(name, each["head"], each["head"], summary["mean"], summary["low"], summary["high"])
-        | {key: summary[key] for key in ("sd_folds", "sd_seeds")}
+        | {key: summary[key] for key in ("mean_folds", "sd_folds", "sd_seeds")}
         for each in evaluations
         for name, summary in each["metrics"].items()
     )

@@ -118,10 +118,17 @@ def test_ensemble_votes_by_mean_probability():
     assert result["ensemble"]["wa"] == 1
 
 
-def test_headline_is_at_most_eight_scalars():
-    scalars = headline(assess(runs(lambda fold, *_: fold == 0)))
-    assert len(scalars) <= 8
-    assert all(isinstance(value, float) for value in json.loads(json.dumps(scalars)).values())
+def test_headline_is_eight_scalars_pooled_and_over_folds():
+    """Fold 0, four times as large as fold 1, is right in both seeds; fold 1 only in seed 1."""
+    both = runs(lambda fold, seed, _: fold == 0 or seed == 1)
+    small = both.predictions["id"].isin([f"1-{number}" for number in range(3, 12)])
+    scalars = headline(assess(dataclasses.replace(both, predictions=both.predictions[~small])))
+    keys = ["ua", "ua_low", "ua_high", "wa", "macro_f1", "ua_folds", "wa_folds", "ua_sd_seeds"]
+    assert list(json.loads(json.dumps(scalars))) == keys
+    assert scalars["wa"] == pytest.approx((1 + 12 / 15) / 2)
+    assert scalars["wa_folds"] == scalars["ua_folds"] == pytest.approx((1 + 0.5) / 2)
+    assert scalars["ua_sd_seeds"] == pytest.approx(np.std([1, 12 / 15], ddof=1), abs=1e-4)
+    assert list(headline(assess(runs(lambda fold, *_: fold == 0, seeds=(1,))))) == keys[:-1]
 
 
 def test_confusion_table_has_a_row_per_utterance_and_seed():
