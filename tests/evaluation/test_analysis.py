@@ -131,6 +131,20 @@ def test_recipes_that_differ_in_these_speakers_need_not_differ_in_others():
     assert not row["significant"]
 
 
+def test_chance_in_training_that_speakers_share_weakens_the_evidence():
+    """With a speaker in each fold nothing is shared, and the larger p decides; with four, neither p allows for it."""
+    own = np.random.default_rng(0).normal(0, 0.15, (2, 24))  # how the recipes differ by speaker
+    for folds, shared in ((24, False), (6, True)):
+        how = {"speakers": 24, "each": 12, "folds": folds, "model": 0.1, "seeds": (1, 2, 3)}
+        (row,) = compare(
+            predictions(lambda s: 0.75 + own[0, s], seed=2, **how),
+            predictions(lambda s: 0.5 + own[1, s], seed=3, **how),
+        )
+        larger = max(row["p_models"], row["p_retraining"])
+        assert larger < 0.05
+        assert row["p_recipes"] > 1.2 * larger if shared else row["p_recipes"] == larger
+
+
 def test_with_one_seed_nothing_is_said_of_recipes():
     (row,) = compare(predictions(lambda _: 0.95, seeds=(1,)), predictions(lambda _: 0.3, seeds=(1,), seed=1))
     assert row["p_models"] == pytest.approx(2 / 2**10)

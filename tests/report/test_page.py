@@ -171,6 +171,20 @@ def test_the_reference_is_the_one_that_is_named(tmp_path):
         choose_reference(evaluations, ReportSettings(reference="too"))
 
 
+def test_a_probe_that_says_nothing_of_voices_is_not_shown_as_one(tmp_path):
+    one, two = evaluation("one", 0.5, speakers=8), evaluation("two", 0.5, speakers=8)
+    for row in (one["leakage"]["mean"], *one["leakage"]["per_fold"]):
+        row["session_gender"] = 1.0
+    one["leakage"]["within"] = False
+    assert "says nothing about voices" in write(tmp_path / "rooms", [one])
+    leaking = {
+        **two,
+        "leakage": None,
+        "warnings": ["Speaker leakage: in 1 of 1 folds the same speakers are in two roles."],
+    }
+    assert "Not measured: the same speakers are in training and test" in write(tmp_path / "leaking", [leaking])
+
+
 def test_what_was_not_measured_here_has_no_cost(tmp_path):
     page = write(tmp_path / "report", [evaluation("one", 0.5, speakers=8), evaluation("two", 0.5, speakers=8)])
     section = page[page.index('<h2 id="cost">') :].split("</section>")[0]
