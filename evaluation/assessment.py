@@ -27,15 +27,35 @@ _CURVES = {  # column of history.csv -> panel and series
 
 
 def assess(runs: HeadRuns, manifest: pd.DataFrame, settings: EvaluateSettings) -> dict:
-    """Compute everything that metrics.json, details.json and the report say of a head's test predictions.
+    """Compute everything that metrics.json, details.json and the report say of a head's predictions and training.
 
     Args:
         runs: what was trained.
         manifest: all utterances: their gender, session, style and dialogue.
         settings: of the bootstrap.
     """
-    classes = runs.classes
-    test = runs.test.merge(manifest[["id", "gender", "session", "style", "dialog"]], on="id")
+    return {
+        **assess_predictions(runs.test, runs.classes, manifest, settings),
+        "layer_weights": _layer_weights(runs.layer_weights),
+        "epochs": None if runs.solved else _epochs(runs),
+        "l2": _strengths(runs) if runs.solved else None,
+    }
+
+
+def assess_predictions(
+    test: pd.DataFrame, classes: list[str], manifest: pd.DataFrame, settings: EvaluateSettings
+) -> dict:
+    """Compute everything that can be said of test predictions, whoever made them.
+
+    Args:
+        test: ``id, speaker, fold, seed, label, predicted``, and ``p_<class>`` for each class or for none: then there is
+            neither an ensemble of seeds nor a calibration.
+        classes: sorted.
+        manifest: all utterances: their gender, session, style and dialogue.
+        settings: of the bootstrap.
+    """
+    probable = f"p_{classes[0]}" in test
+    test = test.merge(manifest[["id", "gender", "session", "style", "dialog"]], on="id")
     groups = assess_groups(test, classes, settings)
     by_seed = confusions_by(test, ["seed"], classes)
     by_fold_and_seed = confusions_by(test, ["fold", "seed"], classes)
@@ -55,7 +75,7 @@ def assess(runs: HeadRuns, manifest: pd.DataFrame, settings: EvaluateSettings) -
             name: _summary(metric, by_seed, by_fold_and_seed, by_speaker_and_seed, settings)
             for name, metric in METRICS.items()
         },
-        "ensemble": _ensemble(test, classes, settings) if len(by_seed) > 1 else None,
+        "ensemble": _ensemble(test, classes, settings) if probable and len(by_seed) > 1 else None,
         "confusion": (pooled / len(by_seed)).tolist(),
         "per_class": [
             {"class": name, "recall": r, "precision": p, "f1": f, "support": float(support)}
@@ -76,10 +96,7 @@ def assess(runs: HeadRuns, manifest: pd.DataFrame, settings: EvaluateSettings) -
         ],
         "groups": groups,
         "spread": spread_over_speakers(groups),
-        "calibration": reliability(test, classes),
-        "layer_weights": _layer_weights(runs.layer_weights),
-        "epochs": None if runs.solved else _epochs(runs),
-        "l2": _strengths(runs) if runs.solved else None,
+        "calibration": reliability(test, classes) if probable else None,
     }
 
 
@@ -183,11 +200,11 @@ def confusion_table(test: pd.DataFrame) -> pd.DataFrame:
     return test.rename(columns={"label": "actual"})[["actual", "predicted", "fold", "seed"]]
 
 
-def predictions_table(runs: HeadRuns) -> pd.DataFrame:
+def predictions_table(test: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     """What a comparison with other heads, and a choice of examples, needs of all seeds' test predictions."""
-    probabilities = runs.test[[f"p_{name}" for name in runs.classes]]
+    probabilities = test.reindex(columns=[f"p_{name}" for name in classes])
     columns = ["id", "speaker", "fold", "seed", "label", "predicted"]
-    return runs.test[columns].assign(confidence=probabilities.max(axis=1))
+    return test[columns].assign(confidence=probabilities.max(axis=1))
 
 
 def _summary(metric, by_seed, by_fold_and_seed, by_speaker_and_seed, settings: EvaluateSettings) -> dict:

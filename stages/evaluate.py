@@ -69,7 +69,7 @@ def main(name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _write_json(headline(assessment), folder / "metrics.json")
     _write_json(details, folder / "details.json")
-    _write_table(predictions_table(runs), folder / "predictions.csv")
+    _write_table(predictions_table(runs.test, runs.classes), folder / "predictions.csv")
     _write_table(confusion_table(runs.test), folder / "confusion.csv")
     _write_table(learning_curve(runs.histories), folder / "learning_curve.csv")
     _write_table(embedding, folder / "embedding.csv")

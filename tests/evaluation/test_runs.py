@@ -33,7 +33,7 @@ def write_runs(folder, attends: bool = True) -> None:
 def test_the_attention_kept_is_of_the_first_seeds_test_predictions_in_their_order(tmp_path):
     write_runs(tmp_path)
     runs = read_runs(tmp_path)
-    predictions = predictions_table(runs)
+    predictions = predictions_table(runs.test, runs.classes)
     first = predictions[predictions["seed"] == runs.first_seed]
     assert runs.first_seed == 2
     assert len(first) == len(FOLDS) * 2
