@@ -8,5 +8,6 @@
 - `attention`: how much each frame is attended to, in a file
 - `assessment`: all that is said of one head
 - `description`: what was run on what, and what to warn of
+- `output`: the files of an evaluation
 - `comparison`: every head against one reference head
 """

@@ -36,12 +36,31 @@ def describe_run(
     Returns:
         Texts and numbers only, in an order that is not that of params.yaml; ``warnings`` is a list of sentences.
     """
+    described = describe_task(corpus, task, split, manifest, usable)
+    seconds = pd.Series(features.seconds)[sorted(usable["id"])]
+    longest = features.recipe["clips"]["seconds"] or float("inf")
+    run = {
+        **described,
+        "clips": len(features.places),
+        "seconds": float(seconds.sum()),
+        "share_cut": float((seconds - longest).clip(lower=0).sum() / seconds.sum()),
+        "frame_rate": features.frame_rate,
+        "features": {"set": config["features"]["set"], **features.recipe},
+        **_origins(features),
+        **{key: config[key] for key in ("settings", "training", "num_parameters", "layers")},
+    }
+    warnings = [*_encoder_warnings(run), *filter(None, [features.mixed_types()])]
+    return {**run, "warnings": [*warnings, *described["warnings"]]}
+
+
+def describe_task(
+    corpus: CorpusSettings, task: TaskSettings, split: SplitSettings, manifest: pd.DataFrame, usable: pd.DataFrame
+) -> dict:
+    """Describe what is told apart on which utterances, whoever does it; arguments and result as for `describe_run`."""
     every = label_utterances(manifest, task)
     labelled = every[every["id"].isin(usable["id"])]
     splits = usable.set_index("id", drop=False).loc[labelled["id"]].set_index(labelled.index)
-    seconds = pd.Series(features.seconds)[splits["id"]]
-    longest = features.recipe["clips"]["seconds"] or float("inf")
-    run = {
+    return {
         "corpus": {
             "name": corpus.name,
             "root": corpus.root,
@@ -56,17 +75,9 @@ def describe_run(
         "fold_sizes": [
             {role: int((splits[column] == role).sum()) for role in ROLES} for column in fold_columns(splits)
         ],
-        "clips": len(features.places),
-        "seconds": float(seconds.sum()),
-        "share_cut": float((seconds - longest).clip(lower=0).sum() / seconds.sum()),
         "skipped": len(every) - len(labelled),
-        "frame_rate": features.frame_rate,
-        "features": {"set": config["features"]["set"], **features.recipe},
-        **_origins(features),
-        **{key: config[key] for key in ("settings", "training", "num_parameters", "layers")},
+        "warnings": split_warnings(labelled, splits, sorted(task.classes)),
     }
-    warnings = [*_encoder_warnings(run), *filter(None, [features.mixed_types()])]
-    return {**run, "warnings": [*warnings, *split_warnings(labelled, splits, sorted(task.classes))]}
 
 
 def _origins(features: FeatureSet) -> dict[str, list[dict]]:

@@ -4,26 +4,21 @@ import json
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from data.errors import UserError
 from data.manifest import read_manifest
 from evaluation.assessment import (
     adversary_warning,
     assess,
-    confusion_table,
     epoch_warning,
-    headline,
     interval_warning,
     learning_curve,
-    predictions_table,
     restart_warning,
     strength_warning,
 )
-from evaluation.attention import write_attention
 from evaluation.description import describe_run
 from evaluation.embedding import two_dimensions
 from evaluation.leakage import probe_runs
+from evaluation.output import write_evaluation
 from evaluation.runs import read_runs
 from features.current import check_checkpoint
 from features.store import FeatureSet
@@ -65,15 +60,14 @@ def main(name: str) -> None:
         "fingerprints": {"features": _fingerprints(features.folder), "head": _fingerprints(runs.folder)},
         "warnings": warnings,
     }
-    folder = ARTIFACTS / "evaluation" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_json(headline(assessment), folder / "metrics.json")
-    _write_json(details, folder / "details.json")
-    _write_table(predictions_table(runs.test, runs.classes), folder / "predictions.csv")
-    _write_table(confusion_table(runs.test), folder / "confusion.csv")
-    _write_table(learning_curve(runs.histories), folder / "learning_curve.csv")
-    _write_table(embedding, folder / "embedding.csv")
-    write_attention(runs.test_attention(), folder / "attention.safetensors")
+    write_evaluation(
+        ARTIFACTS / "evaluation" / name,
+        details,
+        runs.test,
+        curve=learning_curve(runs.histories),
+        embedding=embedding,
+        attention=runs.test_attention(),
+    )
     if mixture := features.mixed_types():
         print(f"warning: {mixture}")
     ua = assessment["metrics"]["ua"]
@@ -86,14 +80,6 @@ def _fingerprints(folder: Path) -> list[str]:
     """Of the pieces that an output was made of: they name the measurements that belong to it."""
     listing = folder / "pieces.json"
     return list(json.loads(listing.read_text())) if listing.exists() else []
-
-
-def _write_json(content: dict, path: Path) -> None:
-    path.write_text(json.dumps(content, indent=1) + "\n")
-
-
-def _write_table(table: pd.DataFrame, path: Path) -> None:
-    table.to_csv(path, index=False, float_format="%.5g", lineterminator="\n")
 
 
 if __name__ == "__main__":
