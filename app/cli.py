@@ -75,6 +75,21 @@ def demo_corpus(
     print(f"{folder}: {count} utterances of 10 speakers in 5 sessions")
 
 
+@app.command()
+def score(
+    file: Annotated[
+        Path, typer.Argument(metavar="PREDICTIONS.CSV", help="id, and predicted or p_<class>: docs/scoring.md")
+    ],
+    name: Annotated[
+        str | None, typer.Option("--name", help="What to call them; the file's name, if not given.")
+    ] = None,
+) -> None:
+    """Score anyone's predictions of this task's test utterances, beside the heads trained here."""
+    from app.scoring import score as score_predictions  # imports matplotlib
+
+    print(f"report: {score_predictions(file, name, ARTIFACTS)}")
+
+
 _Folder = Annotated[Path, typer.Argument(help="Where the feature sets are.")]
 
 

@@ -9,5 +9,6 @@
 - `assessment`: all that is said of one head
 - `description`: what was run on what, and what to warn of
 - `output`: the files of an evaluation
+- `scoring`: predictions of anyone, from a CSV
 - `comparison`: every head against one reference head
 """

@@ -11,8 +11,9 @@ from statistics import median
 
 
 def costs(evaluations: Sequence[dict], measured: Path) -> dict[str, list[dict]]:
-    """`feature_costs` and `head_costs`."""
-    return {"features": feature_costs(evaluations, measured), "heads": head_costs(evaluations, measured)}
+    """`feature_costs` and `head_costs` of the heads that were trained here."""
+    trained = [each for each in evaluations if "features" in each["run"]]
+    return {"features": feature_costs(trained, measured), "heads": head_costs(trained, measured)}
 
 
 def feature_costs(evaluations: Sequence[dict], measured: Path) -> list[dict]:

@@ -99,24 +99,24 @@ def learning_curves(head: str, curve: pd.DataFrame, place: int) -> str:
     return _svg(figure, f"Learning curves of {head}: {', '.join(panels)}")
 
 
-def reliability(evaluations: Sequence[dict]) -> str:
+def reliability(evaluations: Sequence[dict], places: Sequence[int]) -> str:
     """Accuracy by confidence, a small diagram per head: SVG."""
     columns = min(4, len(evaluations))
     rows = -(-len(evaluations) // columns)
     figure = Figure(figsize=(_WIDTH, 2.1 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
-    for place, axes in enumerate(grid):
+    for each, place, axes in zip_longest(evaluations, places, grid):
         _style(figure, axes)
-        if place >= len(evaluations):
+        if each is None:
             axes.set_axis_off()
             continue
-        bins = evaluations[place]["calibration"]["bins"]
+        bins = each["calibration"]["bins"]
         axes.plot([0, 100], [0, 100], ":", color=_INK)
         confidence = [100 * bin["confidence"] for bin in bins]
         accuracy = [100 * bin["accuracy"] for bin in bins]
         axes.plot(confidence, accuracy, color=colour(place), linewidth=1.2)
         axes.scatter(confidence, accuracy, [8 + 150 * bin["share"] for bin in bins], color=colour(place), alpha=0.8)
-        axes.set_title(evaluations[place]["head"], fontsize=9, color=_INK)
+        axes.set_title(each["head"], fontsize=9, color=_INK)
     figure.supxlabel("confidence, %", color=_INK, fontsize=10)
     figure.supylabel("accuracy, %", color=_INK, fontsize=10)
     return _svg(figure, "Reliability: accuracy by confidence of each head; the table below has the calibration errors")

@@ -40,7 +40,8 @@ def write_report(
     """Write index.html and the tables of its figures.
 
     Args:
-        evaluations: from `read_evaluations`, each with its examples' ``attention`` and ``waveforms``.
+        evaluations: from `read_evaluations`, each with its examples' ``attention`` and ``waveforms``. Those of `ser
+            score` lack what only training leaves.
         costs: from `report.cost`.
         settings: the reference.
         statistics: of the bootstrap of differences.
@@ -89,13 +90,17 @@ def render_report(
     warnings = _shared_warnings(evaluations)
     compared = [row for row in comparisons if "why" not in row]
     probed = [each for each in evaluations if each["leakage"]]
+    calibrated = [each for each in evaluations if each["calibration"]]
     return environment.get_template("report.html.j2").render(
         evaluations=evaluations,
         run=evaluations[0]["run"],
         warnings=warnings,
         leaking=any("Speaker leakage" in warning for warning in warnings),
         encoders=_by_feature_set(evaluations),
-        checkpoints=list(dict.fromkeys(each["checkpoint"] for row in evaluations for each in row["run"]["encoders"])),
+        trained=[each for each in evaluations if "features" in each["run"]],
+        checkpoints=list(
+            dict.fromkeys(each["checkpoint"] for row in evaluations for each in row["run"].get("encoders", ()))
+        ),
         chance=chance,
         costs=costs,
         reference=reference,
@@ -109,6 +114,7 @@ def render_report(
         side_by_side=_side_by_side(evaluations),
         probed=probed,
         within=all(each["leakage"]["within"] for each in probed),
+        calibrated=calibrated,
         licensed=any(each["waveforms"] for each in evaluations),
         colours={head: figures.colour(number) for head, number in place.items()},
         grave=_is_grave,
@@ -117,7 +123,7 @@ def render_report(
             "differences": compared
             and figures.differences(compared, [place[row["head"]] for row in compared], reference),
             "leakage": probed and figures.leakage(probed, [place[each["head"]] for each in probed]),
-            "reliability": figures.reliability(evaluations),
+            "reliability": calibrated and figures.reliability(calibrated, [place[each["head"]] for each in calibrated]),
         },
         pictures={each["head"]: _pictures(each, place[each["head"]]) for each in evaluations},
     )
@@ -128,7 +134,7 @@ def _pictures(each: dict, place: int) -> dict[str, str | None]:
     head = each["head"]
     points, table, weights = each["embedding"], each["attention"], each["layer_weights"]
     return {
-        "curves": figures.learning_curves(head, each["learning_curve"], place) if each["epochs"] else None,
+        "curves": figures.learning_curves(head, each["learning_curve"], place) if len(each["learning_curve"]) else None,
         "embedding": figures.embedding(head, points, each["classes"]) if len(points) else None,
         "attention": figures.attention(head, table, each["waveforms"], place) if len(table) else None,
         "layer_weights": figures.layer_weights(head, weights, place) if weights else None,
@@ -176,4 +182,4 @@ def _is_grave(warning: str) -> bool:
 
 
 def _by_feature_set(evaluations: list[dict]) -> dict[str, dict]:
-    return {each["run"]["features"]["set"]: each["run"] for each in evaluations}
+    return {each["run"]["features"]["set"]: each["run"] for each in evaluations if "features" in each["run"]}

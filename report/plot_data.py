@@ -89,7 +89,7 @@ def reliability(evaluations: list[dict]) -> pd.DataFrame:
     rows = [
         {"panel": "reliability", "series": "bins", "head": each["head"], **bin}
         for each in evaluations
-        for bin in each["calibration"]["bins"]
+        for bin in (each["calibration"] or {"bins": ()})["bins"]
     ]
     return pd.DataFrame(rows)
 
