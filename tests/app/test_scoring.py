@@ -70,7 +70,7 @@ def evaluate_as_head(head: str, own: Path) -> dict:
     manifest, splits = tables()
     test = read_predictions(own, splits, manifest, CLASSES, seed=1)
     made_up = evaluation(head, 0.5, speakers=8)
-    details = {key: made_up[key] for key in ("head", "leakage", "fingerprints", "warnings", "epochs", "chosen")}
+    details = {key: made_up[key] for key in ("head", "leakage", "fingerprints", "warnings", "epochs", "l2")}
     details["run"] = {
         **made_up["run"],
         "codes": {name: [code] for name, code in CODES.items()},
