@@ -8,6 +8,7 @@ such a file and name it in `HEADS`. Nothing else belongs here: this file is a re
 """
 
 from models.enhanced_gru import EnhancedGruHead, EnhancedGruSettings
+from models.frame_mlp import FrameMlpHead, FrameMlpSettings
 from models.gru import GruHead, GruSettings
 from models.linear import LinearHead, LinearSettings
 from models.weighted_layers import WeightedLayersHead, WeightedLayersSettings
@@ -15,6 +16,7 @@ from models.weighted_layers import WeightedLayersHead, WeightedLayersSettings
 HEADS = {
     "linear": (LinearSettings, LinearHead),
     "weighted_layers": (WeightedLayersSettings, WeightedLayersHead),
+    "frame_mlp": (FrameMlpSettings, FrameMlpHead),
     "gru": (GruSettings, GruHead),
     "enhanced_gru": (EnhancedGruSettings, EnhancedGruHead),
 }

@@ -1,5 +1,7 @@
 """A prediction depends neither on who else is in the batch nor on how much padding there is."""
 
+import copy
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -25,6 +27,7 @@ VARIANTS = [
     {"model": "linear"},
     {"model": "weighted_layers", "projection": 6},
     {"model": "weighted_layers", "layers": [1, 5]},
+    {"model": "frame_mlp", "hidden_size": 16},
     {"model": "gru", "hidden_size": 8, "attention": "dot"},
     {"model": "gru", "hidden_size": 8, "attention": "general"},
     {"model": "gru", "hidden_size": 8, "attention": "concat", "num_layers": 1},
@@ -87,6 +90,23 @@ def test_every_parameter_gets_a_gradient(variant):
         name for name, parameter in model.named_parameters() if parameter.grad is None or not parameter.grad.any()
     ]
     assert without == []
+
+
+@every_head
+def test_padding_takes_no_part_in_training(variant):
+    lengths, frames = torch.tensor([9, 4, 7]), random_frames(variant, 3, 9)
+    padded = nn.functional.pad(frames, (0, 0, 0, 6), value=50.0)
+    torch.manual_seed(1)
+    first = head(variant).train()
+    for module in first.modules():
+        if isinstance(module, nn.Dropout | nn.MultiheadAttention):
+            setattr(module, "p" if isinstance(module, nn.Dropout) else "dropout", 0.0)
+    second = copy.deepcopy(first)
+    for model, batch in ((first, frames), (second, padded)):
+        model(batch, lengths).emotion_logits.square().sum().backward()
+    others = dict(second.named_parameters())
+    for name, parameter in first.named_parameters():
+        torch.testing.assert_close(parameter.grad, others[name].grad, rtol=1e-3, atol=1e-4, msg=name)
 
 
 @pytest.mark.parametrize(
