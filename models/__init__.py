@@ -7,6 +7,7 @@ mean, or mean and deviation, says so in its parameters' ``moments``, and is then
 such a file and name it in `HEADS`. Nothing else belongs here: this file is a registry, and no head depends on it.
 """
 
+from models.attentive_statistics import AttentiveStatisticsHead, AttentiveStatisticsSettings
 from models.enhanced_gru import EnhancedGruHead, EnhancedGruSettings
 from models.frame_mlp import FrameMlpHead, FrameMlpSettings
 from models.gru import GruHead, GruSettings
@@ -17,6 +18,7 @@ HEADS = {
     "linear": (LinearSettings, LinearHead),
     "weighted_layers": (WeightedLayersSettings, WeightedLayersHead),
     "frame_mlp": (FrameMlpSettings, FrameMlpHead),
+    "attentive_statistics": (AttentiveStatisticsSettings, AttentiveStatisticsHead),
     "gru": (GruSettings, GruHead),
     "enhanced_gru": (EnhancedGruSettings, EnhancedGruHead),
 }

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from data.settings import Settings
 from models.recurrence import BidirectionalRecurrence
 
+_EPS = 1e-5  # added to variances
+
 
 def _rising(layers: list[int] | str) -> list[int] | str:
     if layers != "all" and sorted(set(layers)) != layers:
@@ -123,7 +125,7 @@ class InstanceNorm(nn.Module):
     Source: Ulyanov et al. 2016, "Instance Normalization", over time instead of space.
     """
 
-    def __init__(self, num_features: int, eps: float = 1e-5):
+    def __init__(self, num_features: int, eps: float = _EPS):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(num_features))
         self.shift = nn.Parameter(torch.zeros(num_features))
@@ -134,6 +136,61 @@ class InstanceNorm(nn.Module):
         centred = (frames - mean_over_time(frames, lengths)[:, None]) * mask
         variance = mean_over_time(centred.square(), lengths)[:, None]
         return (centred / (variance + self.eps).sqrt() * self.scale + self.shift) * mask
+
+
+class FrameAttention(nn.Module):
+    """How much each frame counts: a softmax over the real frames of ``V tanh(W h + b)``.
+
+    Args:
+        size: D, of the frames.
+        attention_size: A, of the hidden layer.
+        num_weights: K, weights per frame; each of them sums to one over time.
+
+    Shape:
+        frames ``[B, T, D]``, lengths ``[B]`` -> ``[B, T, K]``, zero at padding
+    """
+
+    def __init__(self, size: int, attention_size: int, num_weights: int = 1):
+        super().__init__()
+        self.hidden = nn.Linear(size, attention_size)
+        self.score = nn.Linear(attention_size, num_weights, bias=False)
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        scores = self.score(torch.tanh(self.hidden(frames)))
+        return scores.masked_fill(~_mask_like(frames, lengths), float("-inf")).softmax(dim=1)
+
+
+class AttentiveStatistics(nn.Module):
+    """The frames' mean and standard deviation, weighted by attention.
+
+    Args:
+        size: D, of the frames.
+        attention_size: A, of the attention's hidden layer.
+        in_context: every feature has its own weights, and the attention also sees the utterance's plain mean and
+            deviation (ECAPA-TDNN's channel- and context-dependent pooling).
+
+    Shape:
+        frames ``[B, T, D]``, lengths ``[B]`` -> mean and deviation ``[B, 2D]``, weights ``[B, T]`` (mean over features)
+
+    Source: Okabe, Koshinaka and Shinoda 2018, "Attentive Statistics Pooling for Deep Speaker Embedding"; in context:
+    Desplanques, Thienpondt and Demuynck 2020, "ECAPA-TDNN", section 3.1.
+    """
+
+    def __init__(self, size: int, attention_size: int, in_context: bool = False):
+        super().__init__()
+        self.in_context = in_context
+        self.attention = FrameAttention(3 * size if in_context else size, attention_size, size if in_context else 1)
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        frames = frames * _mask_like(frames, lengths)
+        seen = frames
+        if self.in_context:
+            context = torch.cat([mean_over_time(frames, lengths), deviation_over_time(frames, lengths)], dim=-1)
+            seen = torch.cat([frames, context[:, None].expand(-1, frames.shape[1], -1)], dim=-1)
+        weights = self.attention(seen, lengths)
+        mean = (weights * frames).sum(dim=1)
+        variance = (weights * (frames - mean[:, None]).square()).sum(dim=1)
+        return torch.cat([mean, (variance + _EPS).sqrt()], dim=-1), weights.mean(dim=-1)
 
 
 def sinusoidal_positions(num_frames: int, size: int, device: torch.device | None = None) -> Tensor:
@@ -152,11 +209,13 @@ def mean_over_time(frames: Tensor, lengths: Tensor) -> Tensor:
     return (frames * _mask_like(frames, lengths)).sum(dim=-2) / count
 
 
-def mean_and_deviation_over_time(frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of the real frames: [B, T, D] -> twice [B, D], or [B, L, T, D] -> twice [B, L, D]."""
-    mean = mean_over_time(frames, lengths)
-    variance = mean_over_time((frames - mean.unsqueeze(-2)).square(), lengths)
-    return mean, variance.sqrt()
+def deviation_over_time(frames: Tensor, lengths: Tensor, eps: float = _EPS) -> Tensor:
+    """The standard deviation of the real frames: [B, T, D] -> [B, D], or [B, L, T, D] -> [B, L, D].
+
+    ``eps`` is added to the variance, so that equal frames have a gradient.
+    """
+    centred = frames - mean_over_time(frames, lengths).unsqueeze(-2)
+    return (mean_over_time(centred.square(), lengths) + eps).sqrt()
 
 
 def max_over_time(frames: Tensor, lengths: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
 
-from models.layers import HeadOutput, LayerList, OneLayerSettings, mean_and_deviation_over_time, mean_over_time
+from models.layers import HeadOutput, LayerList, OneLayerSettings, deviation_over_time, mean_over_time
 
 _LARGEST_RATIO = 1e-6  # of the largest deviation: features that vary less are constant
 
@@ -85,7 +85,8 @@ class LinearHead(nn.Module):
         self.centre, self.scale = self.centre.float(), torch.where(constant, 1.0, deviation).float()
 
     def _pool(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        if self.settings.statistics == ["mean"]:
-            return mean_over_time(frames, lengths)
-        both = dict(zip(("mean", "deviation"), mean_and_deviation_over_time(frames, lengths), strict=True))
-        return torch.cat([both[name] for name in self.settings.statistics], dim=-1)
+        pooled = {
+            "mean": lambda: mean_over_time(frames, lengths),
+            "deviation": lambda: deviation_over_time(frames, lengths, eps=0.0),
+        }
+        return torch.cat([pooled[name]() for name in self.settings.statistics], dim=-1)

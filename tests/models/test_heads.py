@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
@@ -11,9 +12,11 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from models import HEADS
 from models.building import build_head
 from models.layers import (
+    AttentiveStatistics,
     BidirectionalGRU,
     InstanceNorm,
     Standardise,
+    deviation_over_time,
     max_over_time,
     mean_over_time,
     reverse_time,
@@ -28,6 +31,8 @@ VARIANTS = [
     {"model": "weighted_layers", "projection": 6},
     {"model": "weighted_layers", "layers": [1, 5]},
     {"model": "frame_mlp", "hidden_size": 16},
+    {"model": "attentive_statistics", "hidden_size": 8, "attention_size": 6},
+    {"model": "attentive_statistics", "num_layers": 0},
     {"model": "gru", "hidden_size": 8, "attention": "dot"},
     {"model": "gru", "hidden_size": 8, "attention": "general"},
     {"model": "gru", "hidden_size": 8, "attention": "concat", "num_layers": 1},
@@ -109,18 +114,21 @@ def test_padding_takes_no_part_in_training(variant):
         torch.testing.assert_close(parameter.grad, others[name].grad, rtol=1e-3, atol=1e-4, msg=name)
 
 
-@pytest.mark.parametrize(
-    "variant", [each for each in VARIANTS if "gru" in each["model"] and each.get("attention", True)], ids=str
-)
+POOLED_BY_ATTENTION = [each for each in VARIANTS if each["model"] in ("attentive_statistics",)]
+ATTENDING = [each for each in VARIANTS if "gru" in each["model"] and each.get("attention", True)]
+
+
+@pytest.mark.parametrize("variant", ATTENDING + POOLED_BY_ATTENTION, ids=str)
 @torch.inference_mode()
 def test_attention_runs_over_the_time_of_one_utterance(variant):
     model = head(variant)
     lengths = torch.tensor([6, 10])
     frames = torch.randn(2, 10, SIZE)
     weights = model(frames, lengths).attention
-    assert weights.shape == (2, 10, 10)  # every frame queries all frames
-    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(2, 10))
-    assert not weights[0, :, 6:].any()
+    queries = () if variant in POOLED_BY_ATTENTION else (10,)  # or every frame queries all frames
+    assert weights.shape == (2, *queries, 10)
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(2, *queries))
+    assert not weights[0, ..., 6:].any()
     changed = frames.clone()
     changed[1] += 1
     torch.testing.assert_close(model(changed, lengths).attention[0], weights[0])
@@ -226,6 +234,41 @@ def test_instance_norm_removes_an_utterances_own_mean_and_scale():
     torch.testing.assert_close(normed[1, :12].mean(dim=0), torch.zeros(SIZE), rtol=0, atol=1e-5)
     torch.testing.assert_close(normed[1, :12].std(dim=0, unbiased=False), torch.ones(SIZE), rtol=1e-3, atol=1e-3)
     assert not normed[1, 12:].any()
+
+
+@pytest.mark.parametrize("in_context", [False, True])
+@torch.inference_mode()
+def test_attentive_statistics_are_the_weighted_mean_and_deviation(in_context):
+    pooling, lengths = AttentiveStatistics(SIZE, 6, in_context), torch.tensor([8, 5])
+    frames = torch.randn(2, 8, SIZE)
+    pooled, weights = pooling(frames, lengths)
+    assert weights[1, :5].std() > 0.001
+    if not in_context:  # one weight per frame
+        for utterance, length, weight, (mean, deviation) in zip(
+            frames, lengths, weights, pooled.unflatten(1, (2, SIZE)), strict=True
+        ):
+            expected = torch.from_numpy(np.average(utterance[:length], axis=0, weights=weight[:length])).float()
+            torch.testing.assert_close(mean, expected)
+            squares = (utterance[:length] - expected).square() * weight[:length, None]
+            torch.testing.assert_close(deviation, squares.sum(dim=0).sqrt(), rtol=1e-3, atol=1e-4)
+    pooling.attention.score.weight.zero_()  # all frames weigh the same
+    plain = torch.cat([mean_over_time(frames, lengths), deviation_over_time(frames, lengths)], dim=1)
+    torch.testing.assert_close(pooling(frames, lengths)[0], plain)
+    torch.testing.assert_close(plain[1, SIZE:], frames[1, :5].std(dim=0, unbiased=False), rtol=1e-3, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_attention_in_context_sees_the_whole_utterance():
+    """What a third frame is changes how much two others weigh in proportion; without context it does not."""
+    frames, lengths = torch.randn(1, 3, SIZE), torch.tensor([3])
+    other = frames.clone()
+    other[0, 2] += 3
+    for in_context in (False, True):
+        pooling = AttentiveStatistics(SIZE, 6, in_context)
+        pooling.attention.score.weight[:] = pooling.attention.score.weight[0]  # all features weigh alike
+        before, after = (pooling(each, lengths)[1][0] for each in (frames, other))
+        same = torch.allclose(before[0] / before[1], after[0] / after[1], rtol=1e-4)
+        assert same != in_context
 
 
 @torch.inference_mode()
