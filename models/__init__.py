@@ -8,6 +8,7 @@ such a file and name it in `HEADS`. Nothing else belongs here: this file is a re
 """
 
 from models.attentive_statistics import AttentiveStatisticsHead, AttentiveStatisticsSettings
+from models.ecapa import EcapaHead, EcapaSettings
 from models.enhanced_gru import EnhancedGruHead, EnhancedGruSettings
 from models.frame_mlp import FrameMlpHead, FrameMlpSettings
 from models.gru import GruHead, GruSettings
@@ -19,6 +20,7 @@ HEADS = {
     "weighted_layers": (WeightedLayersSettings, WeightedLayersHead),
     "frame_mlp": (FrameMlpSettings, FrameMlpHead),
     "attentive_statistics": (AttentiveStatisticsSettings, AttentiveStatisticsHead),
+    "ecapa": (EcapaSettings, EcapaHead),
     "gru": (GruSettings, GruHead),
     "enhanced_gru": (EnhancedGruSettings, EnhancedGruHead),
 }

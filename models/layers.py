@@ -138,6 +138,50 @@ class InstanceNorm(nn.Module):
         return (centred / (variance + self.eps).sqrt() * self.scale + self.shift) * mask
 
 
+class MaskedBatchNorm(nn.Module):
+    """Normalise every feature over the real frames of a batch, then rescale.
+
+    In evaluation, and for a batch of a single frame, which has no deviation, the running statistics take the place
+    of the batch's own.
+
+    Args:
+        num_features: size of the last dimension.
+        momentum: how far one batch moves the running statistics, 0..1.
+
+    Shape:
+        frames ``[B, T, D]``, lengths ``[B]`` -> ``[B, T, D]``, zero at padding
+
+    Source: Ioffe and Szegedy 2015, "Batch Normalization", over real frames only.
+    """
+
+    def __init__(self, num_features: int, momentum: float = 0.1):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(num_features))
+        self.shift = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_variance", torch.ones(num_features))
+        self.momentum = momentum
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        mask = _mask_like(frames, lengths)
+        mean, variance = self.running_mean, self.running_variance
+        if self.training:
+            mean, variance = self._batch_statistics(frames.float(), mask, lengths.sum())
+        return ((frames - mean) / (variance + _EPS).sqrt() * self.scale + self.shift) * mask
+
+    def _batch_statistics(self, frames: Tensor, mask: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+        mean = (frames * mask).sum(dim=(0, 1)) / count
+        squares = ((frames - mean) * mask).square().sum(dim=(0, 1))
+        several = count > 1
+        mean = torch.where(several, mean, self.running_mean)
+        unbiased = torch.where(several, squares / (count - 1).clamp(min=1), self.running_variance)
+        variance = torch.where(several, squares / count, self.running_variance)
+        with torch.no_grad():
+            self.running_mean.copy_(torch.lerp(self.running_mean, mean, self.momentum))
+            self.running_variance.copy_(torch.lerp(self.running_variance, unbiased, self.momentum))
+        return mean, variance
+
+
 class FrameAttention(nn.Module):
     """How much each frame counts: a softmax over the real frames of ``V tanh(W h + b)``.
 

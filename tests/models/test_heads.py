@@ -15,8 +15,10 @@ from models.layers import (
     AttentiveStatistics,
     BidirectionalGRU,
     InstanceNorm,
+    MaskedBatchNorm,
     Standardise,
     deviation_over_time,
+    frame_mask,
     max_over_time,
     mean_over_time,
     reverse_time,
@@ -33,6 +35,7 @@ VARIANTS = [
     {"model": "frame_mlp", "hidden_size": 16},
     {"model": "attentive_statistics", "hidden_size": 8, "attention_size": 6},
     {"model": "attentive_statistics", "num_layers": 0},
+    {"model": "ecapa", "channels": 16, "scale": 4, "attention_size": 6, "embedding_size": 10},
     {"model": "gru", "hidden_size": 8, "attention": "dot"},
     {"model": "gru", "hidden_size": 8, "attention": "general"},
     {"model": "gru", "hidden_size": 8, "attention": "concat", "num_layers": 1},
@@ -99,6 +102,7 @@ def test_every_parameter_gets_a_gradient(variant):
 
 @every_head
 def test_padding_takes_no_part_in_training(variant):
+    """Neither in the loss and the gradients, nor in batch norm's running statistics."""
     lengths, frames = torch.tensor([9, 4, 7]), random_frames(variant, 3, 9)
     padded = nn.functional.pad(frames, (0, 0, 0, 6), value=50.0)
     torch.manual_seed(1)
@@ -112,9 +116,10 @@ def test_padding_takes_no_part_in_training(variant):
     others = dict(second.named_parameters())
     for name, parameter in first.named_parameters():
         torch.testing.assert_close(parameter.grad, others[name].grad, rtol=1e-3, atol=1e-4, msg=name)
+    torch.testing.assert_close(dict(first.named_buffers()), dict(second.named_buffers()))
 
 
-POOLED_BY_ATTENTION = [each for each in VARIANTS if each["model"] in ("attentive_statistics",)]
+POOLED_BY_ATTENTION = [each for each in VARIANTS if each["model"] in ("attentive_statistics", "ecapa")]
 ATTENDING = [each for each in VARIANTS if "gru" in each["model"] and each.get("attention", True)]
 
 
@@ -236,6 +241,31 @@ def test_instance_norm_removes_an_utterances_own_mean_and_scale():
     assert not normed[1, 12:].any()
 
 
+def test_batch_norm_is_torchs_over_real_frames_only():
+    ours, theirs = MaskedBatchNorm(SIZE), nn.BatchNorm1d(SIZE)
+    lengths = torch.tensor([7, 2, 1])
+    for _ in range(3):
+        frames = torch.randn(3, 7, SIZE) * 3 + 5
+        real = frame_mask(lengths, 7)
+        normed = ours(frames, lengths)
+        torch.testing.assert_close(normed[real], theirs(frames[real]), rtol=1e-4, atol=1e-5)
+        assert not normed[~real].any()
+    torch.testing.assert_close(ours.running_mean, theirs.running_mean)
+    torch.testing.assert_close(ours.running_variance, theirs.running_var)
+    torch.testing.assert_close(ours.eval()(frames, lengths)[real], theirs.eval()(frames[real]), rtol=1e-4, atol=1e-5)
+
+
+def test_a_batch_of_a_single_frame_is_normalised_by_what_came_before():
+    norm = MaskedBatchNorm(SIZE)
+    norm(torch.randn(2, 5, SIZE) + 3, torch.tensor([5, 4]))
+    before, frame = copy.deepcopy(norm).eval(), torch.randn(1, 1, SIZE)
+    torch.testing.assert_close(norm(frame, torch.tensor([1])), before(frame, torch.tensor([1])))
+    assert all(torch.equal(mine, other) for mine, other in zip(norm.buffers(), before.buffers(), strict=True))
+    model = head({"model": "ecapa", "channels": 16}).train()
+    model(torch.randn(1, 1, SIZE), torch.tensor([1])).emotion_logits.sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
 @pytest.mark.parametrize("in_context", [False, True])
 @torch.inference_mode()
 def test_attentive_statistics_are_the_weighted_mean_and_deviation(in_context):
@@ -281,7 +311,9 @@ def test_enhanced_gru_pools_by_mean_and_by_maximum_and_knows_the_order():
     assert not torch.allclose(embedding, model(frames.flip(1), lengths).embedding, atol=1e-4)
 
 
-def test_heads_that_do_not_divide_are_refused_with_those_that_do():
+def test_heads_and_scales_that_do_not_divide_are_refused_with_those_that_do():
+    with pytest.raises(ValidationError, match=r"scale: 8 does not divide channels = 12 \(2, 3, 4, 6, 12 do\)"):
+        HEADS["ecapa"][0](model="ecapa", features="f", channels=12)
     with pytest.raises(
         ValidationError, match=r"num_heads: 7 does not divide 2 x hidden_size = 16 \(1, 2, 4, 8, 16 do\)"
     ):
