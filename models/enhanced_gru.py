@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -17,11 +17,15 @@ from models.layers import (
     HeadOutput,
     InstanceNorm,
     OneLayerSettings,
+    deviation_over_time,
+    distinct,
     frame_mask,
     max_over_time,
     mean_over_time,
     sinusoidal_positions,
 )
+
+_POOLING = {"mean": mean_over_time, "deviation": deviation_over_time, "maximum": max_over_time}
 
 
 class EnhancedGruSettings(OneLayerSettings):
@@ -31,8 +35,10 @@ class EnhancedGruSettings(OneLayerSettings):
         hidden_size: H, per direction.
         num_layers: of the GRU.
         num_heads: of the attention; divides 2H.
-        dropout: between GRU layers, in the attention, the enhancement and the classifier.
+        dropout: between GRU layers, behind the attention, in the enhancement and the classifier.
+        attention_dropout: of the attention's weights; null: as ``dropout``.
         positions, instance_norm, attention, enhancement: whether the head has this part.
+        pooling: over time, joined in this order.
     """
 
     model: Literal["enhanced_gru"]
@@ -40,10 +46,12 @@ class EnhancedGruSettings(OneLayerSettings):
     num_layers: Annotated[int, Field(ge=1)] = 3
     num_heads: Annotated[int, Field(ge=1)] = 8
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    attention_dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     positions: bool = True
     instance_norm: bool = True
     attention: bool = True
     enhancement: bool = True
+    pooling: Annotated[list[Literal[*_POOLING]], Field(min_length=1), AfterValidator(distinct)] = ["mean", "maximum"]
 
     @model_validator(mode="after")
     def _heads_divide(self):
@@ -58,18 +66,18 @@ class EnhancedGruSettings(OneLayerSettings):
 
 
 class EnhancedGruHead(nn.Module):
-    """Projection, positions, instance norm, residual GRUs, self-attention, enhancement, mean and max, classifier.
+    """Projection, positions, instance norm, residual GRUs, self-attention, enhancement, pooling, classifier.
 
     Shape:
-        frames ``[B, T, D]``, lengths ``[B]`` -> logits ``[B, C]``, embedding ``[B, 4H]``, attention ``[B, T, T]``
-        (mean over attention heads; only when not training)
+        frames ``[B, T, D]``, lengths ``[B]`` -> logits ``[B, C]``, embedding ``[B, 2H]`` times the number of poolings,
+        attention ``[B, T, T]`` (mean over attention heads; only when not training)
     """
 
     def __init__(self, settings: EnhancedGruSettings, dimension: int, num_classes: int):
         super().__init__()
         hidden, size = settings.hidden_size, 2 * settings.hidden_size
         self.settings = settings
-        self.embedding_size = 2 * size
+        self.embedding_size = len(settings.pooling) * size
         self.dropout = nn.Dropout(settings.dropout)
         self.projection = nn.Linear(dimension, size)
         if settings.instance_norm:
@@ -77,7 +85,8 @@ class EnhancedGruHead(nn.Module):
         self.grus = nn.ModuleList(BidirectionalGRU(size, hidden) for _ in range(settings.num_layers))
         self.gru_norms = nn.ModuleList(nn.LayerNorm(size) for _ in range(settings.num_layers))
         if settings.attention:
-            self.attention = nn.MultiheadAttention(size, settings.num_heads, dropout=settings.dropout, batch_first=True)
+            dropout = settings.dropout if settings.attention_dropout is None else settings.attention_dropout
+            self.attention = nn.MultiheadAttention(size, settings.num_heads, dropout, batch_first=True)
             self.attention_norm = nn.LayerNorm(size)
         if settings.enhancement:
             self.enhancement = nn.Sequential(
@@ -85,7 +94,7 @@ class EnhancedGruHead(nn.Module):
             )
             self.enhancement_norm = nn.LayerNorm(size)
         self.classifier = nn.Sequential(
-            *(nn.Linear(2 * size, size), nn.ReLU(), nn.Dropout(settings.dropout)),
+            *(nn.Linear(self.embedding_size, size), nn.ReLU(), nn.Dropout(settings.dropout)),
             *(nn.Linear(size, hidden), nn.ReLU(), nn.Dropout(settings.dropout)),
             nn.Linear(hidden, num_classes),
         )
@@ -105,7 +114,7 @@ class EnhancedGruHead(nn.Module):
             states = self.attention_norm(states + self.dropout(attended))
         if self.settings.enhancement:
             states = self.enhancement_norm(states + self.enhancement(states))
-        embedding = torch.cat([mean_over_time(states, lengths), max_over_time(states, lengths)], dim=-1)
+        embedding = torch.cat([_POOLING[each](states, lengths) for each in self.settings.pooling], dim=-1)
         return HeadOutput(self.classifier(embedding), embedding, attention=weights)
 
     def _attend(self, states: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:

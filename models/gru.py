@@ -6,11 +6,21 @@ The original code attends over the batch by mistake; here every frame queries al
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.layers import BidirectionalGRU, HeadOutput, OneLayerSettings, frame_mask, max_over_time
+from models.layers import (
+    BidirectionalGRU,
+    FrameAttention,
+    HeadOutput,
+    OneLayerSettings,
+    deviation_over_time,
+    distinct,
+    frame_mask,
+    max_over_time,
+    mean_over_time,
+)
 
 
 class GruSettings(OneLayerSettings):
@@ -20,16 +30,20 @@ class GruSettings(OneLayerSettings):
         hidden_size: H, per direction.
         num_layers: of the GRU.
         dropout: on the input, between GRU layers and before the classifier.
-        attention: how a frame's query is scored against the keys.
-        attention_size: A, of ``concat`` scoring.
+        attention: how a frame's query is scored against the keys; none: the GRU's states themselves are pooled.
+        attention_size: A, of ``concat`` scoring and of ``attention`` pooling.
+        pooling: over time, joined in this order; ``attention`` is a mean with learned weights.
     """
 
     model: Literal["gru"]
     hidden_size: Annotated[int, Field(ge=1)] = 256
     num_layers: Annotated[int, Field(ge=1)] = 2
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    attention: Literal["dot", "general", "concat"] = "dot"
+    attention: Literal["dot", "general", "concat", "none"] = "dot"
     attention_size: Annotated[int, Field(ge=1)] = 64
+    pooling: Annotated[
+        list[Literal["mean", "deviation", "maximum", "attention"]], Field(min_length=1), AfterValidator(distinct)
+    ] = ["maximum"]
 
 
 class MatchingAttention(nn.Module):
@@ -66,23 +80,44 @@ class MatchingAttention(nn.Module):
 
 
 class GruHead(nn.Module):
-    """Input dropout, bidirectional GRU, matching attention, tanh, max over time, LeakyReLU, dropout, linear.
+    """Input dropout, bidirectional GRU, matching attention with tanh, pooling over time, dropout, linear.
+
+    The maximum goes through a LeakyReLU, as in the original.
 
     Shape:
-        frames ``[B, T, D]``, lengths ``[B]`` -> logits ``[B, C]``, embedding ``[B, 2H]``, attention ``[B, T, T]``
+        frames ``[B, T, D]``, lengths ``[B]`` -> logits ``[B, C]``, embedding ``[B, 2H]`` times the number of poolings,
+        attention ``[B, T, T]``; without matching attention that of the pooling ``[B, T]``, or None
     """
 
     def __init__(self, settings: GruSettings, dimension: int, num_classes: int):
         super().__init__()
         size = 2 * settings.hidden_size
-        self.embedding_size = size
+        self.settings = settings
+        self.embedding_size = len(settings.pooling) * size
         self.dropout = nn.Dropout(settings.dropout)
         self.gru = BidirectionalGRU(dimension, settings.hidden_size, settings.num_layers, settings.dropout)
-        self.attention = MatchingAttention(size, settings.attention, settings.attention_size)
-        self.classifier = nn.Linear(size, num_classes)
+        if settings.attention != "none":
+            self.attention = MatchingAttention(size, settings.attention, settings.attention_size)
+        if "attention" in settings.pooling:
+            self.pooling = FrameAttention(size, settings.attention_size)
+        self.classifier = nn.Linear(self.embedding_size, num_classes)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:
-        states = self.gru(self.dropout(frames), lengths)
-        attended, weights = self.attention(states, lengths)
-        embedding = functional.leaky_relu(max_over_time(torch.tanh(attended), lengths))
+        states, weights = self.gru(self.dropout(frames), lengths), None
+        if self.settings.attention != "none":
+            attended, weights = self.attention(states, lengths)
+            states = torch.tanh(attended)
+        pooled = []
+        for pooling in self.settings.pooling:
+            if pooling == "mean":
+                pooled.append(mean_over_time(states, lengths))
+            elif pooling == "deviation":
+                pooled.append(deviation_over_time(states, lengths))
+            elif pooling == "maximum":
+                pooled.append(functional.leaky_relu(max_over_time(states, lengths)))
+            else:
+                shares = self.pooling(states, lengths)  # [B, T, 1]
+                pooled.append((shares * states).sum(dim=1))
+                weights = shares.squeeze(-1) if weights is None else weights
+        embedding = torch.cat(pooled, dim=-1)
         return HeadOutput(self.classifier(self.dropout(embedding)), embedding, attention=weights)

@@ -237,6 +237,17 @@ class AttentiveStatistics(nn.Module):
         return torch.cat([mean, (variance + _EPS).sqrt()], dim=-1), weights.mean(dim=-1)
 
 
+def distinct(poolings: list[str]) -> list[str]:
+    """The poolings themselves.
+
+    Raises:
+        ValueError: one of them is named twice.
+    """
+    if len(set(poolings)) < len(poolings):
+        raise ValueError("duplicate poolings")
+    return poolings
+
+
 def sinusoidal_positions(num_frames: int, size: int, device: torch.device | None = None) -> Tensor:
     """Positions as sines and cosines of falling frequency: [T, size].
 

@@ -1,6 +1,7 @@
 """A prediction depends neither on who else is in the batch nor on how much padding there is."""
 
 import copy
+import itertools
 
 import numpy as np
 import pytest
@@ -39,7 +40,11 @@ VARIANTS = [
     {"model": "gru", "hidden_size": 8, "attention": "dot"},
     {"model": "gru", "hidden_size": 8, "attention": "general"},
     {"model": "gru", "hidden_size": 8, "attention": "concat", "num_layers": 1},
+    {"model": "gru", "hidden_size": 8, "pooling": ["mean", "deviation", "maximum", "attention"]},
+    {"model": "gru", "hidden_size": 8, "attention": "none", "pooling": ["attention"]},
+    {"model": "gru", "hidden_size": 8, "attention": "none"},
     {"model": "enhanced_gru", "hidden_size": 8, "num_heads": 4},
+    {"model": "enhanced_gru", "hidden_size": 8, "pooling": ["deviation", "mean"]},
     *({"model": "enhanced_gru", "hidden_size": 8, part: False} for part in PARTS),
 ]
 every_head = pytest.mark.parametrize("variant", VARIANTS, ids=lambda each: "-".join(map(str, each.values())))
@@ -119,8 +124,13 @@ def test_padding_takes_no_part_in_training(variant):
     torch.testing.assert_close(dict(first.named_buffers()), dict(second.named_buffers()))
 
 
-POOLED_BY_ATTENTION = [each for each in VARIANTS if each["model"] in ("attentive_statistics", "ecapa")]
-ATTENDING = [each for each in VARIANTS if "gru" in each["model"] and each.get("attention", True)]
+POOLED_BY_ATTENTION = [
+    each
+    for each in VARIANTS
+    if each["model"] in ("attentive_statistics", "ecapa")
+    or (each.get("attention") == "none" and "attention" in each.get("pooling", []))
+]
+ATTENDING = [each for each in VARIANTS if "gru" in each["model"] and each.get("attention", True) not in (False, "none")]
 
 
 @pytest.mark.parametrize("variant", ATTENDING + POOLED_BY_ATTENTION, ids=str)
@@ -137,6 +147,37 @@ def test_attention_runs_over_the_time_of_one_utterance(variant):
     changed = frames.clone()
     changed[1] += 1
     torch.testing.assert_close(model(changed, lengths).attention[0], weights[0])
+
+
+@torch.inference_mode()
+def test_without_attention_there_are_no_weights():
+    for variant in ({"model": "gru", "attention": "none"}, {"model": "enhanced_gru", "attention": False}):
+        assert head(variant | {"hidden_size": 8})(torch.randn(1, 5, SIZE), torch.tensor([5])).attention is None
+
+
+@pytest.mark.parametrize("poolings", [["maximum", "mean"], ["deviation", "maximum", "attention"]], ids=str)
+@pytest.mark.parametrize("attention", ["dot", "none"])
+@torch.inference_mode()
+def test_gru_joins_what_it_pools_in_the_order_named(poolings, attention):
+    def embedding(*pooling):
+        torch.manual_seed(5)
+        variant = {"model": "gru", "hidden_size": 8, "attention": attention, "pooling": list(pooling)}
+        return head(variant)(frames, lengths).embedding
+
+    frames, lengths = torch.randn(2, 10, SIZE), torch.tensor([10, 6])
+    torch.testing.assert_close(embedding(*poolings), torch.cat([embedding(each) for each in poolings], dim=1))
+    parts = [embedding(each) for each in ("mean", "maximum", "deviation", "attention")]
+    assert not any(torch.allclose(one, other) for one, other in itertools.combinations(parts, 2))
+
+
+def test_the_attentions_own_dropout_replaces_the_heads():
+    frames, lengths = torch.randn(1, 10, SIZE), torch.tensor([10])
+    for dropout, of_attention, varies in ((0.0, 0.5, True), (0.0, None, False), (0.0, 0.0, False)):
+        variant = {"model": "enhanced_gru", "hidden_size": 8, "dropout": dropout, "attention_dropout": of_attention}
+        model = head(variant).train()
+        first, second = (model(frames, lengths).emotion_logits for _ in range(2))
+        assert torch.equal(first, second) != varies
+    assert head({"model": "enhanced_gru", "hidden_size": 8, "dropout": 0.3}).attention.dropout == 0.3
 
 
 @torch.inference_mode()
@@ -309,6 +350,12 @@ def test_enhanced_gru_pools_by_mean_and_by_maximum_and_knows_the_order():
     assert embedding.shape == (1, 32)
     assert (embedding[:, 16:] > embedding[:, :16]).all()  # a maximum over different frames is above their mean
     assert not torch.allclose(embedding, model(frames.flip(1), lengths).embedding, atol=1e-4)
+
+
+def test_a_pooling_named_twice_is_refused():
+    for model in ("gru", "enhanced_gru"):
+        with pytest.raises(ValidationError, match="duplicate poolings"):
+            HEADS[model][0](model=model, features="f", pooling=["mean", "mean"])
 
 
 def test_heads_and_scales_that_do_not_divide_are_refused_with_those_that_do():
