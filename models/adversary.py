@@ -3,13 +3,12 @@
 Source: Ganin and Lempitsky 2015, "Unsupervised Domain Adaptation by Backpropagation".
 """
 
-import itertools
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from models.layers import HeadOutput
+from models.layers import HeadOutput, perceptron
 
 
 class ReverseGradient(torch.autograd.Function):
@@ -31,7 +30,7 @@ class AdversarialHead(nn.Module):
     Args:
         head: any head.
         num_speakers: S, of the fold's training speakers.
-        hidden_sizes: of the classifier's hidden layers.
+        hidden_sizes: of the speaker classifier's hidden layers.
 
     Attributes:
         alpha: how strongly the reversed gradient reaches the head; the only place that scales it.
@@ -44,9 +43,7 @@ class AdversarialHead(nn.Module):
         super().__init__()
         self.head = head
         self.alpha = 0.0
-        sizes = [head.embedding_size, *hidden_sizes]
-        hidden = [layer for pair in itertools.pairwise(sizes) for layer in (nn.Linear(*pair), nn.ReLU())]
-        self.speaker_classifier = nn.Sequential(*hidden, nn.Linear(sizes[-1], num_speakers))
+        self.speaker_classifier = perceptron([head.embedding_size, *hidden_sizes, num_speakers])
 
     def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:
         output = self.head(frames, lengths)

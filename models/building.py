@@ -24,7 +24,7 @@ def build_head(
         num_classes: C.
         num_layers: L, for frames [B, L, T, D].
         num_speakers: S, for a speaker classifier behind a gradient reversal; 0 for none.
-        speaker_classifier: sizes of its hidden layers.
+        speaker_classifier: sizes of that classifier's hidden layers.
     """
     several = {} if num_layers is None else {"num_layers": num_layers}
     head = HEADS[settings.model][1](settings, dimension, num_classes, **several)

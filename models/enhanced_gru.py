@@ -22,6 +22,7 @@ from models.layers import (
     frame_mask,
     max_over_time,
     mean_over_time,
+    perceptron,
     sinusoidal_positions,
 )
 
@@ -39,6 +40,7 @@ class EnhancedGruSettings(OneLayerSettings):
         attention_dropout: of the attention's weights; null: as ``dropout``.
         positions, instance_norm, attention, enhancement: whether the head has this part.
         pooling: over time, joined in this order.
+        classifier: sizes of its hidden layers; null: 2H and H.
     """
 
     model: Literal["enhanced_gru"]
@@ -52,6 +54,7 @@ class EnhancedGruSettings(OneLayerSettings):
     attention: bool = True
     enhancement: bool = True
     pooling: Annotated[list[Literal[*_POOLING]], Field(min_length=1), AfterValidator(distinct)] = ["mean", "maximum"]
+    classifier: list[Annotated[int, Field(ge=1)]] | None = None
 
     @model_validator(mode="after")
     def _heads_divide(self):
@@ -93,11 +96,8 @@ class EnhancedGruHead(nn.Module):
                 nn.Linear(size, 2 * size), nn.ReLU(), nn.Dropout(settings.dropout), nn.Linear(2 * size, size)
             )
             self.enhancement_norm = nn.LayerNorm(size)
-        self.classifier = nn.Sequential(
-            *(nn.Linear(self.embedding_size, size), nn.ReLU(), nn.Dropout(settings.dropout)),
-            *(nn.Linear(size, hidden), nn.ReLU(), nn.Dropout(settings.dropout)),
-            nn.Linear(hidden, num_classes),
-        )
+        hidden_sizes = [size, hidden] if settings.classifier is None else settings.classifier
+        self.classifier = perceptron([self.embedding_size, *hidden_sizes, num_classes], settings.dropout)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:
         states = self.projection(frames)  # [B, T, 2H]

@@ -2,8 +2,10 @@
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import torch
@@ -246,6 +248,14 @@ def distinct(poolings: list[str]) -> list[str]:
     if len(set(poolings)) < len(poolings):
         raise ValueError("duplicate poolings")
     return poolings
+
+
+def perceptron(sizes: Sequence[int], dropout: float | None = None) -> nn.Sequential:
+    """Linear layers from the first size to the last, with ReLU (and dropout, unless it is None) between them."""
+    layers: list[nn.Module] = []
+    for size, following in pairwise(sizes[:-1]):
+        layers += [nn.Linear(size, following), nn.ReLU(), *([] if dropout is None else [nn.Dropout(dropout)])]
+    return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
 
 
 def sinusoidal_positions(num_frames: int, size: int, device: torch.device | None = None) -> Tensor:

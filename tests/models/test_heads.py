@@ -44,7 +44,7 @@ VARIANTS = [
     {"model": "gru", "hidden_size": 8, "attention": "none", "pooling": ["attention"]},
     {"model": "gru", "hidden_size": 8, "attention": "none"},
     {"model": "enhanced_gru", "hidden_size": 8, "num_heads": 4},
-    {"model": "enhanced_gru", "hidden_size": 8, "pooling": ["deviation", "mean"]},
+    {"model": "enhanced_gru", "hidden_size": 8, "pooling": ["deviation", "mean"], "classifier": [6]},
     *({"model": "enhanced_gru", "hidden_size": 8, part: False} for part in PARTS),
 ]
 every_head = pytest.mark.parametrize("variant", VARIANTS, ids=lambda each: "-".join(map(str, each.values())))
@@ -168,6 +168,22 @@ def test_gru_joins_what_it_pools_in_the_order_named(poolings, attention):
     torch.testing.assert_close(embedding(*poolings), torch.cat([embedding(each) for each in poolings], dim=1))
     parts = [embedding(each) for each in ("mean", "maximum", "deviation", "attention")]
     assert not any(torch.allclose(one, other) for one, other in itertools.combinations(parts, 2))
+
+
+def test_classifiers_have_the_hidden_layers_that_are_asked_for():
+    """The original's 1024-256-128-C and 1024-256-128-S, in small."""
+    variant = {"model": "enhanced_gru", "hidden_size": 8, "pooling": ["mean"]}
+
+    def sizes(module):
+        return [(layer.in_features, layer.out_features) for layer in module if isinstance(layer, nn.Linear)]
+
+    settings = HEADS["enhanced_gru"][0](features="f", classifier=[6, 5], **variant)
+    model = build_head(settings, SIZE, CLASSES, None, SPEAKERS, speaker_classifier=[7, 5])
+    assert sizes(model.head.classifier) == [(16, 6), (6, 5), (5, CLASSES)]
+    assert sizes(model.speaker_classifier) == [(16, 7), (7, 5), (5, SPEAKERS)]
+    plain = head(variant, SPEAKERS)
+    assert sizes(plain.head.classifier) == [(16, 16), (16, 8), (8, CLASSES)]
+    assert sizes(plain.speaker_classifier) == [(16, 128), (128, SPEAKERS)]
 
 
 def test_the_attentions_own_dropout_replaces_the_heads():
