@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import soundfile
 import torch
 from ruamel.yaml import YAML
@@ -135,6 +136,22 @@ def write_ravdess(root: Path, actors: int = 6) -> Path:
     return root
 
 
+def write_emobox(folder: Path, manifest: pd.DataFrame, folds: int = 2) -> Path:
+    """EmoBox's metadata for a corpus: utterances take turns with the folds in which they are tested."""
+    name = folder.name
+    for fold in range(folds):
+        tested = np.arange(len(manifest)) % folds == fold
+        (folder / f"fold_{fold + 1}").mkdir(parents=True)
+        for role, rows in {"train": manifest[~tested], "test": manifest[tested]}.items():
+            lines = [
+                {"key": f"{name}-{row.id}", "wav": f"downloads/{name}/{row.path}", "emo": f"emotion {row.emotion}"}
+                for row in rows.itertuples()
+            ]
+            path = folder / f"fold_{fold + 1}" / f"{name}_{role}_fold_{fold + 1}.jsonl"
+            path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return folder
+
+
 def write_whisper(folder: Path, seconds: int = 30, layer_norm_bias: float = 1.0, **config) -> WhisperModel:
     """A small random Whisper of two layers, decoder and all, as `save_pretrained` writes it."""
     small = {"vocab_size": 60, "max_source_positions": 50 * seconds, "d_model": 48}
@@ -163,7 +180,7 @@ def read_preset(name: str) -> dict:
 
 
 def tiny_params(preset: str = "demo", **training) -> dict:
-    """A preset made small: two encoder layers, one epoch, one seed, the smallest heads, one process.
+    """A preset made small: two encoder layers, one epoch (or three steps), one seed, the smallest heads, one process.
 
     Whisper keeps its name, which is a local folder where `write_whisper` has made one.
     """
@@ -172,12 +189,12 @@ def tiny_params(preset: str = "demo", **training) -> dict:
         features["layers"] = "all" if features["layers"] == "all" else [2]
         if "whisper" not in features["checkpoint"]:
             features["checkpoint"] = TINY_ENCODER
-    params["training"].update({"epochs": 1, "seeds": [1], "batch_size": 8, **training})
+    short = {"steps": 3, "validate_every": 2} if "steps" in params["training"] else {"epochs": 1}
+    params["training"].update({**short, "seeds": [1], "batch_size": 8, **training})
+    small = {"layer": 2, "hidden_size": 4, "num_layers": 1, "classifier": [4]}
     for head in params["heads"].values():
         head.pop("epochs", None)
-        head.update({"layer": 2} if "layer" in head else {})
-        if "hidden_size" in head:
-            head.update(hidden_size=4, num_layers=1)
+        head.update({name: value for name, value in small.items() if name in head})
     params["evaluate"]["bootstrap"] = 100
     params["runtime"]["workers"] = 1
     return params

@@ -29,15 +29,26 @@ def test_the_original_settings_have_a_preset_of_their_own():
     assert params.task.classes == {"neutral": ["neu"], "happy": ["hap", "exc"], "angry": ["ang"], "sad": ["sad"]}
     assert (params.split.scheme, params.split.folds) == ("session", None)
     assert (features.checkpoint, features.layers) == ("facebook/hubert-base-ls960", [12])
-    assert params.clips["speech3s"].seconds == 3.0
-    assert (gru.hidden_size, gru.num_layers, gru.dropout, training.batch_size) == (256, 2, 0.2, 32)
-    assert features.pad == "before"
-    enhanced, training = params.head("enhanced_gru")
-    assert enhanced.instance_norm
-    assert (enhanced.hidden_size, enhanced.num_layers, enhanced.num_heads, enhanced.dropout) == (256, 3, 8, 0.1)
-    assert (training.epochs, training.learning_rate, training.schedule, training.warmup) == (50, 5e-4, "cosine", 0.1)
-    assert (training.adversarial_weight, training.max_alpha, training.classifier_rate) == (0.05, 1.0, 2.0)
-    assert training.alpha_start * training.epochs == 5
+    assert (features.pad, params.clips["speech3s"].seconds) == ("before", 3.0)
+    assert (gru.hidden_size, gru.num_layers, gru.dropout, gru.attention) == (256, 2, 0.2, "general")
+    assert (training.epochs, training.batch_size, training.learning_rate) == (50, 32, 1e-5)
+
+
+def test_superbs_protocol_is_written_down_in_its_preset():
+    params = check_params(read_preset("superb-er"))
+    features, (head, training) = params.features["hubert"], params.head("weighted_layers")
+    split = params.split
+    assert (split.scheme, split.validation, split.validation_share) == ("session", "random", 0.2)
+    assert (params.clips["whole"].seconds, features.layers, head.projection) == (None, "all", 256)
+    assert (training.optimizer, training.learning_rate, training.schedule, training.warmup) == (
+        "adam",
+        1e-4,
+        "constant",
+        0,
+    )
+    assert (training.weight_decay, training.clip_norm, training.standardise) == (0, 1, False)
+    assert (training.batch_size, training.accumulate, training.steps, training.validate_every) == (4, 8, 30_000, 1000)
+    assert (training.select, training.patience, training.classifier_rate) == ("wa", None, 1)
 
 
 MISTAKES = [

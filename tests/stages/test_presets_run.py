@@ -11,11 +11,19 @@ from data.errors import UserError
 from data.manifest import read_manifest
 from data.roles import read_splits
 from stages import check, compare, evaluate, extract, manifest, preprocess, split, train
-from tests.builders import REPOSITORY, tiny_params, write_emodb, write_ravdess, write_turevdb, write_whisper
+from tests.builders import (
+    REPOSITORY,
+    tiny_params,
+    write_emobox,
+    write_emodb,
+    write_ravdess,
+    write_turevdb,
+    write_whisper,
+)
 
 
-def run_all(params: dict, corpus: str, folder: Path, monkeypatch, demo_corpus) -> None:
-    """Every stage, one after the other, in a folder with a miniature of the corpus."""
+def run_all(params: dict, corpus: str, folder: Path, monkeypatch, demo_corpus, pieces: Path | None = None) -> None:
+    """Every stage, one after the other, in a folder with a miniature of the corpus; finished pieces may be shared."""
     root = folder / params["corpus"]["root"]
     if not root.exists():
         root.parent.mkdir(parents=True)
@@ -23,15 +31,20 @@ def run_all(params: dict, corpus: str, folder: Path, monkeypatch, demo_corpus) -
             CORPORA[corpus](root)
         else:
             root.symlink_to(demo_corpus)
-    for room in ("data", "features"):  # their VERSION
-        (folder / room).symlink_to(REPOSITORY / room)
+    for room in ("data", "features"):
+        (folder / room).mkdir()
+        (folder / room / "VERSION").symlink_to(REPOSITORY / room / "VERSION")
     write_whisper(folder / "openai/whisper-tiny.en")
     with (folder / "params.yaml").open("w") as file:
         YAML().dump(params, file)
     monkeypatch.chdir(folder)
     Path("artifacts").mkdir()
+    if pieces:
+        Path("artifacts/.pieces").symlink_to(pieces)
     check.main()
     manifest.main()
+    if params["split"]["scheme"] == "emobox":
+        write_emobox(Path(params["split"]["file"]), read_manifest(Path("artifacts/manifest.csv")))
     split.main()
     for name in params["clips"]:
         preprocess.main(name)
@@ -49,10 +62,16 @@ CORPORA = {"emodb": write_emodb, "ravdess": write_ravdess, "turevdb": write_ture
 PRESETS = sorted(path.stem for path in (REPOSITORY / "presets").glob("*.yaml"))
 
 
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory) -> Path:
+    """What presets of the same features share."""
+    return tmp_path_factory.mktemp("pieces")
+
+
 @pytest.mark.parametrize("preset", PRESETS)
-def test_preset_runs_on_a_miniature(preset, tmp_path, monkeypatch, demo_corpus):
+def test_preset_runs_on_a_miniature(preset, tmp_path, monkeypatch, demo_corpus, pieces):
     params = tiny_params(preset)
-    run_all(params, params["corpus"]["name"], tmp_path, monkeypatch, demo_corpus)
+    run_all(params, params["corpus"]["name"], tmp_path, monkeypatch, demo_corpus, pieces)
 
     truth = read_splits(Path("artifacts/splits.csv")).set_index("id")["label"]
     codes = read_manifest(Path("artifacts/manifest.csv")).set_index("id")["emotion"]
