@@ -1,17 +1,16 @@
 """The `ser` command line: what `dvc repro` is not for."""
 
-import shutil
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from app.presets import put_preset_in_place
 from data.errors import UserError
+from data.manifest import nearest
 from stages.params import PARAMS_FILE, read_yaml
 from stages.running import ARTIFACTS, only_one, readable_errors
-
-PRESETS = Path("presets")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,18 +38,7 @@ def preset(
     force: Annotated[bool, typer.Option("--force", help="Overwrite edited parameters.")] = False,
 ) -> None:
     """Put a complete params.yaml in place."""
-    presets = {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}
-    if name not in presets:
-        from data.manifest import nearest
-
-        raise UserError(f"no preset {name!r}{nearest(name, presets)} (there are {', '.join(presets)})")
-    untouched = {path.read_bytes() for path in presets.values()}
-    if PARAMS_FILE.exists() and PARAMS_FILE.read_bytes() not in untouched and not force:
-        raise UserError(
-            f"{PARAMS_FILE} has been edited; keep your changes (cp {PARAMS_FILE} presets/mine.yaml makes them a preset "
-            f"of your own), then: ser preset {name} --force"
-        )
-    shutil.copyfile(presets[name], PARAMS_FILE)
+    put_preset_in_place(name, f"ser preset {name}", force)
     print(f"{PARAMS_FILE} is now the preset {name}. Next: dvc repro")
     _say_where_the_corpus_goes(read_yaml()["corpus"]["root"])
 
@@ -60,6 +48,25 @@ def _say_where_the_corpus_goes(root: str) -> None:
         print(f"The corpus is not there yet: ser demo-corpus {root}")
     elif not Path(root).exists():
         print(f"The corpus is not there yet: mkdir -p {Path(root).parent}; ln -s /where/it/is {root}")
+
+
+@app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(help="superb-er, or emobox- with iemocap, ravdess, emodb or turevdb")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite edited parameters.")] = False,
+) -> None:
+    """Run a published protocol and hold the result against the published figures; exit status 1 if they differ."""
+    from app.reproducing import PROTOCOLS, check_corpus, compare, describe, run_pipeline
+
+    if name not in PROTOCOLS:
+        raise UserError(f"no protocol {name!r}{nearest(name, PROTOCOLS)} (there are {', '.join(PROTOCOLS)})")
+    put_preset_in_place(name, f"ser reproduce {name}", force)
+    check_corpus(PROTOCOLS[name])
+    run_pipeline()
+    comparisons = compare(PROTOCOLS[name])
+    print(describe(name, PROTOCOLS[name], comparisons))
+    if not all(comparison.within for comparison in comparisons):
+        raise typer.Exit(1)
 
 
 @app.command()

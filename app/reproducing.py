@@ -1,0 +1,136 @@
+"""`ser reproduce`: run a published protocol, and hold the result against the published figures."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.errors import UserError, listed
+from data.labels import TaskSettings, label_utterances
+from data.manifest import CorpusSettings, build_manifest
+from data.splits import SplitSettings
+from stages.params import read_section
+from stages.running import ARTIFACTS
+
+METRICS = {"ua": "UA", "wa": "WA", "macro_f1": "macro F1"}
+
+_SUPERB = "SUPERB leaderboard, task ER, HuBERT Base (Yang et al. 2021, table 2)"
+_EMOBOX = "EmoBox's intra-corpus leaderboard, HuBERT base (emo-box.github.io/leaderboard1.html)"
+_OWN = "our own reference: the same recipe in plain torch on the same features and folds, benchmarks/plain_emobox.py"
+_IEMOCAP = {"neutral": 1708, "happy": 1636, "angry": 1103, "sad": 1084}
+_EMODB = {"anger": 127, "boredom": 81, "disgust": 46, "fear": 69, "happiness": 71, "sadness": 62, "neutral": 79}
+_RAVDESS = {
+    "neutral": 96,
+    **dict.fromkeys(("calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"), 192),
+}
+_TUREVDB = {"angry": 487, "calm": 408, "happy": 357, "sad": 483}
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A published protocol, and what its preset should reach.
+
+    Attributes:
+        head: the preset's head that follows the protocol.
+        counts: class -> utterances of the complete corpus.
+        figures: metric -> percent, mean over folds; metrics without a known figure are shown beside them.
+        tolerance: points by which a result may differ.
+        source: who reports the figures.
+        unpublished: the encoder, if nobody has published figures for it; the source is then our own reference.
+    """
+
+    head: str
+    counts: Mapping[str, int]
+    figures: Mapping[str, float]
+    tolerance: float
+    source: str
+    unpublished: str | None = None
+
+
+PROTOCOLS = {  # by preset
+    "superb-er": Protocol("weighted_layers", _IEMOCAP, {"wa": 64.92}, 2.0, _SUPERB),
+    "emobox-iemocap": Protocol("frame_mlp", _IEMOCAP, {"wa": 63.10}, 3.0, _EMOBOX),
+    "emobox-ravdess": Protocol("frame_mlp", _RAVDESS, {"wa": 66.21}, 3.0, _EMOBOX),
+    "emobox-emodb": Protocol("frame_mlp", _EMODB, {"ua": 21.0}, 3.0, _OWN, "Whisper tiny.en"),
+    "emobox-turevdb": Protocol("frame_mlp", _TUREVDB, {"ua": 0.0}, 3.0, _OWN, "Whisper tiny.en"),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric of a result beside the figure it is held against, in percent; None where no figure is known."""
+
+    metric: str
+    figure: float | None
+    ours: float
+    tolerance: float
+
+    @property
+    def within(self) -> bool:
+        """Whether the difference is within the tolerance, as far as it is printed."""
+        return self.figure is None or round(abs(self.ours - self.figure), 2) <= self.tolerance
+
+
+def check_corpus(protocol: Protocol) -> None:
+    """Find out whether the corpus of params.yaml, and the folds, are what the protocol needs, before anything runs.
+
+    Raises:
+        UserError: the corpus or the folds are missing, or a class has more or fewer utterances than in the protocol.
+    """
+    corpus, split = read_section("corpus", CorpusSettings), read_section("split", SplitSettings)
+    if split.file and not Path(split.file).exists():
+        raise UserError(
+            f"there is no {split.file}. Copy EmoBox's data/{Path(split.file).name} there (data/folds/README.md)."
+        )
+    labels = label_utterances(build_manifest(corpus), read_section("task", TaskSettings))["label"].value_counts()
+    wrong = [
+        f"{name}: {labels.get(name, 0):,} instead of {count:,}"
+        for name, count in protocol.counts.items()
+        if labels.get(name, 0) != count
+    ]
+    if wrong:
+        raise UserError(
+            f"{corpus.root} is not the corpus of the protocol, which has {sum(protocol.counts.values()):,} utterances "
+            f"of these classes:\n{listed(wrong)}"
+        )
+
+
+def run_pipeline() -> None:
+    """Run `dvc repro`.
+
+    Raises:
+        UserError: it failed; it has said why.
+    """
+    status = subprocess.run([sys.executable, "-m", "dvc", "repro"]).returncode
+    if status:
+        raise UserError(f"dvc repro ended with status {status}; it says above why.")
+
+
+def compare(protocol: Protocol, evaluation: Path = ARTIFACTS / "evaluation") -> list[Comparison]:
+    """The evaluated head's means over folds beside the protocol's figures."""
+    metrics = json.loads((evaluation / protocol.head / "details.json").read_text())["metrics"]
+    return [
+        Comparison(name, protocol.figures.get(name), 100 * metrics[name]["mean_folds"], protocol.tolerance)
+        for name in METRICS
+    ]
+
+
+def describe(name: str, protocol: Protocol, comparisons: list[Comparison]) -> str:
+    """The table that `ser reproduce` prints."""
+    column = "reference" if protocol.unpublished else "published"
+    lines = [
+        f"{name}: head {protocol.head}, mean over folds, in percent",
+        f"{'':10}{column:>10}{'ours':>10}{'difference':>12}",
+    ]
+    for each in comparisons:
+        label, ours = f"{METRICS[each.metric]:10}", f"{each.ours:10.2f}"
+        if each.figure is None:
+            lines.append(f"{label}{'-':>10}{ours}")
+            continue
+        verdict = f"{'' if each.within else 'not '}within {each.tolerance:g}"
+        lines.append(f"{label}{each.figure:10.2f}{ours}{each.ours - each.figure:+12.2f}   {verdict}")
+    if protocol.unpublished:
+        lines.append(f"There is no published figure for {protocol.unpublished} under this protocol.")
+    return "\n".join([*lines, f"Source: {protocol.source}"])
