@@ -4,8 +4,10 @@ import copy
 
 import pytest
 from ruamel.yaml import YAML
+from torch import nn
 
 from data.errors import UserError
+from models.building import build_head
 from stages.params import read_yaml
 from stages.schema import check_params
 from tests.builders import REPOSITORY, read_preset
@@ -32,6 +34,23 @@ def test_the_original_settings_have_a_preset_of_their_own():
     assert (features.pad, params.clips["speech3s"].seconds) == ("before", 3.0)
     assert (gru.hidden_size, gru.num_layers, gru.dropout, gru.attention) == (256, 2, 0.2, "general")
     assert (training.epochs, training.batch_size, training.learning_rate) == (50, 32, 1e-5)
+
+
+def test_the_originals_enhanced_system_has_one_too():
+    settings, training = check_params(read_preset("iemocap-original-enhanced")).head("enhanced_gru")
+    model = build_head(settings, 768, 4, num_speakers=8, speaker_classifier=training.speaker_classifier)
+    for classifier, last in ((model.head.classifier, 4), (model.speaker_classifier, 8)):
+        layers = [layer for layer in classifier.modules() if isinstance(layer, nn.Linear)]
+        assert [layers[0].in_features, *(layer.out_features for layer in layers)] == [1024, 256, 128, last]
+    assert (settings.hidden_size, settings.dropout, settings.attention_dropout) == (512, 0.3, 0.1)
+    assert (settings.num_layers, settings.num_heads, settings.instance_norm) == (3, 8, True)
+    assert (training.epochs, training.learning_rate, training.schedule) == (50, 5e-4, "cosine_restarts")
+    assert (training.warmup, training.warmup_unit, training.warmup_from) == (1000, "steps", 0.1)
+    assert (training.adversarial_weight, training.max_alpha, training.classifier_rate) == (0.05, 1.0, 2.0)
+    assert training.alpha_start * training.epochs == 5
+    assert (training.noise_probability, training.stretch_probability, training.time_mask_probability) == (0.3, 0.2, 0.2)
+    assert (training.time_mask, training.time_mask_mode, training.time_mask_factor) == (0.1, "frames", 0.1)
+    assert (training.feature_mask, training.mixup) == (0, 0)
 
 
 def test_superbs_protocol_is_written_down_in_its_preset():
