@@ -83,16 +83,19 @@ def evaluate_as_head(head: str, own: Path) -> dict:
 
 
 def test_a_heads_own_predictions_score_as_the_head_itself(project, capsys):
-    predictions(project, 0.6).to_csv("gru.csv", index=False)
+    own = predictions(project, 0.6)
+    own.to_csv("gru.csv", index=False)
+    own.drop(columns="predicted").iloc[::-1, ::-1].to_csv("theirs.csv", index=False)  # probabilities say it as well
     predictions(project, 0.3).to_csv("linear.csv", index=False)
     gru = evaluate_as_head("gru", Path("gru.csv"))
     evaluate_as_head("linear", Path("linear.csv"))
-    page = score(Path("gru.csv"), "mine", ARTIFACTS)
+    page = score(Path("theirs.csv"), "mine", ARTIFACTS)
     printed = capsys.readouterr().out
 
     scored = json.loads((ARTIFACTS / "scored/mine/details.json").read_text())
     for part in ("metrics", "ensemble", "confusion", "per_class", "per_fold", "groups", "calibration"):
         assert scored[part] == gru[part]
+    assert "calibration error" in printed
     assert "gru - mine: UA +0.0% [+0.0%, +0.0%]" in printed
     assert re.search(r"linear - mine: UA -\d", printed)
     assert "not evaluated here, so not compared: enhanced_gru" in printed
@@ -100,7 +103,8 @@ def test_a_heads_own_predictions_score_as_the_head_itself(project, capsys):
     html = page.read_text()
     assert "Compared with mine" in html
     assert (
-        "mine: predictions from <code>gru.csv</code>, made elsewhere; how they were trained is not known here." in html
+        "mine: predictions from <code>theirs.csv</code>, made elsewhere; how they were trained is not known here."
+        in html
     )
     assert "Heads linear, gru on frames of" in html
     assert html.count("<h3>Learning curves</h3>") == 2  # the heads', and no empty one
