@@ -158,6 +158,7 @@ def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
     torch.set_num_threads(job.threads)
     torch.manual_seed(job.seed * 1_000_003 + job.fold)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # with NaN, which takes time and changes nothing
     device = torch.device(job.device)
     restart_gpu_peak(job.device)
     features = FeatureSet(job.features, verify=False)  # the stage has verified it
