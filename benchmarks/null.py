@@ -30,7 +30,8 @@ SHAPES = ((5, 2), (6, 4))  # folds, speakers in each
 SEEDS = (1, 2, 3)
 CLASSES, EACH, DIMENSION, FRAMES = 4, 40, 16, 4  # of synthetic corpora; EACH: utterances of a speaker
 REAL_DIMENSION = 32  # to which real features are reduced
-HIDDEN, STEPS = 16, 40  # of the multilayer perceptron
+HIDDEN, STEPS = 4, 12  # of the perceptrons: small and briefly trained, so that chance matters as in real heads
+LINEAR_STEPS = 40
 P_VALUES = ("p_models", "p_retraining", "p_recipes")
 
 
@@ -128,7 +129,8 @@ def train_perceptrons(corpus: Corpus, seed: int) -> list[np.ndarray]:
     """Two heads' predictions [seeds, N] of perceptrons that differ in their first weights only."""
     weights = in_training(corpus)
     generator = torch.Generator().manual_seed(seed)
-    return _fit(corpus, weights, [_first_weights(len(weights), corpus, width, generator) for width in (HIDDEN, None)])
+    layers = [_first_weights(len(weights), corpus, width, generator) for width in (HIDDEN, None)]
+    return _fit(corpus, weights, layers, STEPS)
 
 
 def train_on_resamples(corpus: Corpus, random: np.random.Generator) -> list[np.ndarray]:
@@ -136,10 +138,10 @@ def train_on_resamples(corpus: Corpus, random: np.random.Generator) -> list[np.n
     weights = in_training(corpus)
     counts = [random.multinomial(int(row.sum()), row / row.sum()) for row in weights.double().numpy()]
     shape = (len(weights), corpus.frames.shape[-1], int(corpus.labels.max()) + 1)
-    return _fit(corpus, torch.tensor(np.array(counts), dtype=torch.float32), [torch.zeros(shape)])
+    return _fit(corpus, torch.tensor(np.array(counts), dtype=torch.float32), [torch.zeros(shape)], LINEAR_STEPS)
 
 
-def in_training(corpus: Corpus) -> torch.Tensor:
+def in_training(corpus: Corpus) -> Tensor:
     """Which utterances train each model [models, N]: two heads, of each all seeds, of each all folds."""
     folds = torch.arange(corpus.num_folds).repeat(2 * len(SEEDS))
     return (torch.tensor(corpus.folds) != folds[:, None]).float()
@@ -152,7 +154,7 @@ def _first_weights(models: int, corpus: Corpus, width: int | None, generator: to
     return torch.randn(models, inputs, outputs, generator=generator) / inputs**0.5
 
 
-def _fit(corpus: Corpus, weights: Tensor, layers: list[Tensor]) -> list[np.ndarray]:
+def _fit(corpus: Corpus, weights: Tensor, layers: list[Tensor], steps: int) -> list[np.ndarray]:
     """Train many models at once, each on its own weighting of the utterances, and predict its test fold."""
     inputs, labels = corpus.frames.mean(dim=1), torch.tensor(corpus.labels).long()
     layers = [layer.requires_grad_() for layer in layers]
@@ -162,7 +164,7 @@ def _fit(corpus: Corpus, weights: Tensor, layers: list[Tensor]) -> list[np.ndarr
         values = inputs @ layers[0]
         return values if len(layers) == 1 else torch.tanh(values) @ layers[1]
 
-    for _ in range(STEPS):
+    for _ in range(steps):
         losses = functional.cross_entropy(
             logits().flatten(0, 1), labels.repeat(len(weights)), reduction="none"
         ).reshape(weights.shape)
