@@ -53,8 +53,12 @@ PROTOCOLS = {  # by preset
     "superb-er": Protocol("weighted_layers", _IEMOCAP, {"wa": 64.92}, 2.0, _SUPERB),
     "emobox-iemocap": Protocol("frame_mlp", _IEMOCAP, {"wa": 63.10}, 3.0, _EMOBOX),
     "emobox-ravdess": Protocol("frame_mlp", _RAVDESS, {"wa": 66.21}, 3.0, _EMOBOX),
-    "emobox-emodb": Protocol("frame_mlp", _EMODB, {"ua": 21.0}, 3.0, _OWN, "Whisper tiny.en"),
-    "emobox-turevdb": Protocol("frame_mlp", _TUREVDB, {"ua": 0.0}, 3.0, _OWN, "Whisper tiny.en"),
+    "emobox-emodb": Protocol(
+        "frame_mlp", _EMODB, {"ua": 25.3, "wa": 34.0, "macro_f1": 20.8}, 3.0, _OWN, "Whisper tiny.en"
+    ),
+    "emobox-turevdb": Protocol(
+        "frame_mlp", _TUREVDB, {"ua": 54.3, "wa": 56.2, "macro_f1": 53.1}, 3.0, _OWN, "Whisper tiny.en"
+    ),
 }
 
 

@@ -20,6 +20,8 @@ def test_every_protocol_has_its_preset_and_counts_of_the_whole_corpus(name):
     params = check_params(read_preset(name))
     protocol = PROTOCOLS[name]
     assert protocol.head in params.heads
+    chance = 100 / len(protocol.counts)
+    assert all(chance < figure < 100 for metric, figure in protocol.figures.items() if metric != "macro_f1")
     assert list(protocol.counts) == list(params.task.classes)
     complete = {"iemocap": 5531, "ravdess": 1440, "emodb": 535, "turevdb": 1735}
     assert sum(protocol.counts.values()) == complete[params.corpus.name]
