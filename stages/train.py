@@ -67,9 +67,12 @@ def main(name: str) -> None:
             )
             check_job(jobs[piece])
 
+    unit = f"{training.validate_every} steps" if training.validate_every else "epoch"
+    unit = "run" if is_convex(head, training) else unit
+
     def make(missing: list[Piece]):
         piece_of = {jobs[piece].folder: piece for piece in missing}
-        with tqdm(total=sum(jobs[piece].num_epochs for piece in missing), desc=f"train {name}", unit="epoch") as bar:
+        with tqdm(total=sum(jobs[piece].num_epochs for piece in missing), desc=f"train {name}", unit=unit) as bar:
             for job in train_folds([jobs[piece] for piece in missing], workers, bar.update):
                 yield piece_of[job.folder]
 

@@ -180,7 +180,8 @@ def read_preset(name: str) -> dict:
 
 
 def tiny_params(preset: str = "demo", **training) -> dict:
-    """A preset made small: two encoder layers, one epoch (or three steps), one seed, the smallest heads, one process.
+    """A preset made small: two encoder layers, one epoch (or three steps), one seed, three folds, the smallest heads,
+    one process.
 
     Whisper keeps its name, which is a local folder where `write_whisper` has made one.
     """
@@ -195,6 +196,8 @@ def tiny_params(preset: str = "demo", **training) -> dict:
     for head in params["heads"].values():
         head.pop("epochs", None)
         head.update({name: value for name, value in small.items() if name in head})
+    if params["split"]["scheme"] == "speaker":
+        params["split"]["folds"] = 3
     params["evaluate"]["bootstrap"] = 100
     params["runtime"]["workers"] = 1
     return params

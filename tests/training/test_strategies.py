@@ -268,11 +268,13 @@ def test_every_switch_reaches_the_weights(feature_folder, tmp_path, switch):
     assert any(not torch.equal(values, weights["with"][name]) for name, values in weights["without"].items())
 
 
-def test_balancing_twice_and_augmenting_raw_frames_are_refused():
+def test_what_contradicts_itself_is_refused():
     with pytest.raises(ValidationError, match="favours rare classes twice"):
         TrainingSettings(class_weights="balanced", sampling="balanced")
     with pytest.raises(ValidationError, match="augment needs standardise"):
         TrainingSettings(augment=True, standardise=False)
+    with pytest.raises(ValidationError, match="noam falls from the first step on without a warmup"):
+        TrainingSettings(schedule="noam", warmup=0)
 
 
 def test_bfloat16_learns_the_same(feature_folder, tmp_path):
