@@ -67,7 +67,7 @@ def main(name: str) -> None:
             )
             check_job(jobs[piece])
 
-    unit = f"{training.validate_every} steps" if training.validate_every else "epoch"
+    unit = f" x {training.validate_every} steps" if training.validate_every else "epoch"
     unit = "run" if is_convex(head, training) else unit
 
     def make(missing: list[Piece]):
