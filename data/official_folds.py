@@ -44,6 +44,8 @@ def read_fold_table(path: Path, labelled: pd.DataFrame) -> pd.DataFrame:
     unknown = sorted(set(labelled["id"]) - set(table.index))
     if unknown:
         raise UserError(f"{path}: {len(unknown)} labelled utterances are not in it:\n{listed(unknown)}")
+    if not columns and (blank := sorted(table.index[table["fold"] == ""])):
+        raise UserError(f"{path}: {len(blank)} utterances have no fold:\n{listed(blank)}")
     strange = sorted(set(table[columns].to_numpy().ravel()) - {*ROLES, ""})
     if strange:
         raise UserError(f"{path}: roles are train, validation, test or empty; found {', '.join(strange)}.")

@@ -48,7 +48,7 @@ class SplitSettings(Settings):
     validation: Literal["group", "speaker", "random", "official", "none"] = "group"
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     folds: Annotated[int, Field(ge=2)] | None = None
-    seed: int = 1
+    seed: Annotated[int, Field(ge=0)] = 1
     file: Annotated[str, AfterValidator(_tracked_file)] | None = None
 
     @model_validator(mode="after")

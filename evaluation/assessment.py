@@ -143,6 +143,16 @@ def strength_warning(runs: HeadRuns) -> list[str]:
     ]
 
 
+def penalty_warning(runs: HeadRuns) -> list[str]:
+    """What to say of an L2 penalty that a head names and its training does not have."""
+    if runs.solved or not runs.config["settings"].get("l2"):
+        return []
+    return [
+        "l2 has no effect here: with an adversary, augmentation, label smoothing or balanced sampling no solver is "
+        "used, and the head was trained by gradient steps."
+    ]
+
+
 def restart_warning(runs: HeadRuns) -> list[str]:
     """What to say of last weights that were kept while the learning rate was high."""
     if runs.config["training"]["schedule"] != "cosine_restarts" or runs.solved or runs.runs["validated"].any():

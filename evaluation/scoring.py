@@ -68,6 +68,8 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise UserError(
             f"{path}: expected columns id and predicted, or id and p_<class> for every class; found {', '.join(table)}."
         )
+    if table.empty:
+        raise UserError(f"{path}: there is no row below the names of the columns.")
     return table
 
 
@@ -125,8 +127,9 @@ def _check_rows(table: pd.DataFrame, tested: pd.DataFrame, path: Path) -> None:
 
 def _probabilities(table: pd.DataFrame, classes: Sequence[str], path: Path) -> pd.DataFrame:
     """``p_<class>`` in the order of the classes; no columns where none are given."""
-    given, expected = [name for name in table if name.startswith("p_")], [f"p_{name}" for name in classes]
-    if given and set(given) != set(expected):
+    expected = [f"p_{name}" for name in classes]
+    given = [name for name in expected if name in table]
+    if given and given != expected:
         raise UserError(f"{path}: expected {', '.join(expected)}; found {', '.join(given)}.")
     numbers = table[expected if given else []].apply(pd.to_numeric, errors="coerce")
     values = numbers.to_numpy(float)

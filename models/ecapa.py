@@ -36,9 +36,8 @@ class EcapaSettings(OneLayerSettings):
     def _groups_are_equal(self):
         if self.channels % self.scale:
             fitting = [scale for scale in range(2, 17) if self.channels % scale == 0]
-            raise ValueError(
-                f"scale: {self.scale} does not divide channels = {self.channels} ({', '.join(map(str, fitting))} do)"
-            )
+            others = f" ({', '.join(map(str, fitting))} do)" if fitting else ""
+            raise ValueError(f"scale: {self.scale} does not divide channels = {self.channels}{others}")
         return self
 
 

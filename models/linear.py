@@ -80,9 +80,10 @@ class LinearHead(nn.Module):
 
     def fit_scale(self, embeddings: Tensor) -> None:
         """Standardise embeddings like these from now on: those of all training utterances [N, E], not yet scaled."""
-        deviation, self.centre = torch.std_mean(embeddings.double(), dim=0, correction=0)
+        deviation, mean = torch.std_mean(embeddings.double(), dim=0, correction=0)
         constant = deviation <= _LARGEST_RATIO * deviation.max()
-        self.centre, self.scale = self.centre.float(), torch.where(constant, 1.0, deviation).float()
+        self.centre.copy_(mean)  # in place: the head may be on a GPU already
+        self.scale.copy_(torch.where(constant, 1.0, deviation))
 
     def _pool(self, frames: Tensor, lengths: Tensor) -> Tensor:
         pooled = {

@@ -12,6 +12,7 @@ from evaluation.assessment import (
     epoch_warning,
     interval_warning,
     learning_curve,
+    penalty_warning,
     restart_warning,
     strength_warning,
 )
@@ -48,6 +49,7 @@ def main(name: str) -> None:
         *run.pop("warnings"),
         *epoch_warning(runs),
         *strength_warning(runs),
+        *penalty_warning(runs),
         *restart_warning(runs),
         *adversary_warning(runs),
         *interval_warning(assessment),

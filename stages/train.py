@@ -5,6 +5,7 @@ import os
 import sys
 
 import pandas as pd
+import sklearn
 import torch
 from tqdm import tqdm
 
@@ -50,6 +51,7 @@ def main(name: str) -> None:
                 stage="train",
                 code=training_code(head.model),
                 torch=torch.__version__,
+                solver=sklearn.__version__ if is_convex(head, training) else None,
                 head=head.model_dump(),
                 training=training.model_dump(exclude={"seeds"}),
                 classes=classes,

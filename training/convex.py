@@ -15,7 +15,8 @@ from models.layers import HeadSettings
 from training.settings import TrainingSettings
 
 _PARTS = 5  # of the cross-validation over training speakers, where there is no validation set
-_MOST_ITERATIONS = 5000
+_MOST_ITERATIONS = 20_000
+_TOLERANCE = 1e-6  # of the gradient; scikit-learn's 1e-4 stops well before the minimum where the penalty is weak
 _SMALLEST_DIRECTION = 1e-7  # share of the largest singular value
 _ABSENT = -30.0  # what a class that has no training utterance lies below the lowest bias
 
@@ -42,7 +43,7 @@ def fit_linear(
 
     The loss, whatever chooses the epoch of other heads: the UA of a few speakers is too coarse to compare strengths by.
     Without validation utterances, or with ``select: last``, strengths are compared by cross-validation over the
-    training speakers.
+    training speakers. Where that cannot be done either, the middle one is taken.
 
     Args:
         classifier: gets the weights.
@@ -52,7 +53,7 @@ def fit_linear(
         training: ``select`` and ``class_weights``.
 
     Returns:
-        The chosen strength, and the loss of each, by its name ``f"{strength:g}"``.
+        The chosen strength, and the loss of each that was compared, by its name ``f"{strength:g}"``.
     """
     num_classes = classifier.out_features
     with threadpool_limits(1):  # the same bytes, whatever runs beside it
@@ -64,15 +65,19 @@ def fit_linear(
                 reduced = _Reduced(fitted.embeddings)
                 for strength, values in compared.items():
                     solution = _solve(reduced, fitted.labels, strength, training)
-                    values.append(_loss(solution.logits(tested.embeddings, num_classes), tested.labels))
-        losses = {strength: float(np.mean(values)) if values else 0.0 for strength, values in compared.items()}
-        chosen = min(losses, key=losses.get)
+                    known = np.isin(tested.labels, solution.classes)  # of others nothing could be learnt
+                    if known.any():
+                        values.append(
+                            _loss(solution.logits(tested.embeddings[known], num_classes), tested.labels[known])
+                        )
+        losses = {strength: float(np.mean(values)) for strength, values in compared.items() if values}
+        chosen = min(losses, key=losses.get) if losses else list(compared)[len(compared) // 2]
         solution = _solve(_Reduced(train.embeddings), train.labels, chosen, training)
     weight, bias = solution.full(num_classes)
     with torch.no_grad():
         classifier.weight.copy_(torch.from_numpy(weight))
         classifier.bias.copy_(torch.from_numpy(bias))
-    return chosen, {f"{strength:g}": losses[strength] for strength in sorted(losses)} if len(losses) > 1 else {}
+    return chosen, {f"{strength:g}": losses[strength] for strength in sorted(losses)}
 
 
 class _Reduced:
@@ -111,7 +116,7 @@ class _Solution:
 
 def _solve(reduced: _Reduced, labels: np.ndarray, strength: float, training: TrainingSettings) -> _Solution:
     balanced = "balanced" if training.class_weights == "balanced" else None
-    solver = LogisticRegression(C=1 / strength, class_weight=balanced, max_iter=_MOST_ITERATIONS)
+    solver = LogisticRegression(C=1 / strength, class_weight=balanced, max_iter=_MOST_ITERATIONS, tol=_TOLERANCE)
     solver.fit(reduced.embeddings, labels)
     weight, bias = solver.coef_, solver.intercept_
     if len(weight) == 1:  # of two classes, scikit-learn has one row: the second against the first
@@ -132,8 +137,10 @@ def _speaker_parts(train: Examples) -> list[tuple[Examples, Examples]]:
     count = len(np.unique(speakers))
     if count > 1:
         cut = GroupKFold(min(_PARTS, count)).split(train.embeddings, train.labels, speakers)
-    else:
+    elif np.bincount(train.labels).max() > 1:
         cut = StratifiedKFold(2).split(train.embeddings, train.labels)
+    else:
+        return []
     parts = [(_some(train, fitted), _some(train, tested)) for fitted, tested in cut]
     return [(fitted, tested) for fitted, tested in parts if len(np.unique(fitted.labels)) > 1]
 

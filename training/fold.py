@@ -319,7 +319,8 @@ class TrainingRun:
             NotFiniteError: a loss or a gradient.
         """
         self.model.train()
-        measured = {"learning_rate": self.optimizer.param_groups[0]["lr"]}
+        factor = self.scheduler.get_last_lr()[0] / self.scheduler.base_lrs[0]  # the same for classifiers
+        measured = {"learning_rate": factor * self.training.learning_rate}
         if self.adversarial:
             alpha = reversal_strength(epoch, self.budget.num_epochs, self.training)
             measured["alpha"] = self.model.head.alpha = alpha

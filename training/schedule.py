@@ -128,5 +128,8 @@ def reversal_strength(epoch: int, num_epochs: int, training: TrainingSettings) -
 
 def settled_epoch(budget: Budget, training: TrainingSettings, adversarial: bool) -> int:
     """The epoch at whose end the warm-up, and alpha's ramp, are over: patience is counted from here."""
-    settled = math.ceil(budget.warmup_steps(training) / budget.epoch_steps)
+    warmup = budget.warmup_steps(training)
+    if training.schedule == "speechbrain":
+        warmup += 2 * budget.pass_steps  # epoch 1 has the highest rate, and the rise begins at 0 in epoch 2
+    settled = math.ceil(warmup / budget.epoch_steps)
     return max(settled, math.ceil(training.alpha_full * budget.num_epochs)) if adversarial else settled

@@ -140,6 +140,8 @@ class TrainingSettings(Settings):
             raise ValueError("schedule: noam falls from the first step on without a warmup; set one, e.g. 0.1")
         if self.warmup_unit == "share" and self.warmup > 1:
             raise ValueError("warmup is a share of the steps, at most 1; set warmup_unit: epochs, or steps")
+        if self.warmup_unit == "steps" and 0 < self.warmup < 1:
+            raise ValueError("warmup_unit: steps needs a whole number of steps; a share goes with warmup_unit: share")
         if self.schedule == "speechbrain" and (self.warmup_unit != "epochs" or self.epochs is None):
             raise ValueError("schedule: speechbrain counts epochs; give epochs, and warmup_unit: epochs")
         return self
@@ -155,6 +157,8 @@ class TrainingSettings(Settings):
     def override(self, changes: dict) -> dict:
         """These values with some of a head's own in their place; its budget replaces the other kind."""
         values = self.model_dump()
-        if {"epochs", "steps"} & set(changes):
+        if changes.get("epochs") or changes.get("steps"):
             values |= {"epochs": None, "steps": None}
+        else:
+            changes = {key: value for key, value in changes.items() if key not in ("epochs", "steps")}
         return values | changes

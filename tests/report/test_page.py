@@ -182,7 +182,7 @@ def test_a_probe_that_says_nothing_of_voices_is_not_shown_as_one(tmp_path):
         "leakage": None,
         "warnings": ["Speaker leakage: in 1 of 1 folds the same speakers are in two roles."],
     }
-    assert "Not measured: the same speakers are in training and test" in write(tmp_path / "leaking", [leaking])
+    assert "Not measured: test speakers are also in training" in write(tmp_path / "leaking", [leaking])
 
 
 def test_what_was_not_measured_here_has_no_cost(tmp_path):

@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from features.store import FeatureSet
+from models.linear import LinearHead, LinearSettings
 from tests.builders import write_features
 from tests.training.test_fold import job, utterances
 from training.convex import Examples, fit_linear, is_convex
@@ -82,3 +83,22 @@ def test_another_loss_is_trained_by_gradient_steps(feature_folder, tmp_path, ano
     assert not is_convex(run.head, run.training)
     train_fold(run)
     assert len(pd.read_csv(tmp_path / "run/history.csv")) == 2
+
+
+def test_validation_utterances_of_a_class_that_training_lacks_do_not_choose_the_strength():
+    random = np.random.default_rng(3)
+    labels = np.tile([0, 1], 20)
+    train = Examples(random.normal(size=(40, 3)) + labels[:, None], labels, ["a"] * 40)
+    seen = Examples(random.normal(size=(40, 3)) + labels[:, None], labels, ["b"] * 40)
+    unseen = Examples(random.normal(size=(30, 3)) - 5, np.full(30, 2), ["b"] * 30)
+    both = Examples(np.concatenate([seen.embeddings, unseen.embeddings]), np.append(labels, unseen.labels), ["b"] * 70)
+    strengths = [0.1, 10.0, 1e3]
+    chosen = [fit_linear(torch.nn.Linear(3, 3), strengths, train, each, TrainingSettings())[0] for each in (seen, both)]
+    assert chosen[0] == chosen[1]
+
+
+def test_a_head_on_another_device_keeps_its_statistics_there():
+    settings = LinearSettings(model="linear", features="f")
+    head = LinearHead(settings, 4, 2).to("meta")
+    head.fit_scale(torch.randn(5, 4))
+    assert head.centre.device == head.scale.device == torch.device("meta")
