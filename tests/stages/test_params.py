@@ -95,7 +95,7 @@ MISTAKES = [
     ("split.scheme", "file", r"split.*split\.file goes with scheme: file or emobox"),
     ("task.classes", {"neutral": ["neu"]}, r"task\.classes: .*at least two classes"),
     ("task.classes", {"neutral": ["neu"], "sad": ["sda"]}, r"no code 'sda'; did you mean 'sad'\?"),
-    ("heads.enhanced_gru.num_heads", 7, r"heads\.enhanced_gru: .*num_heads: 7 does not divide 2 x hidden_size = 128"),
+    ("heads.enhanced_gru.num_heads", 7, r"heads\.enhanced_gru: .*num_heads: 7 does not divide 2 x hidden_size = 64"),
     ("heads.enhanced_gru.adversarial_weigth", 1, r"unknown parameter; did you mean 'adversarial_weight'\?"),
     ("heads.gru.schedule", "cosin", r"heads\.gru\.schedule: 'cosin': input should be 'constant', 'linear', 'cosine'"),
     ("training.min_learning_rate", 1.0, r"training: .*min_learning_rate is above learning_rate"),
