@@ -157,7 +157,7 @@ class TrainingSettings(Settings):
     def override(self, changes: dict) -> dict:
         """These values with some of a head's own in their place; its budget replaces the other kind."""
         values = self.model_dump()
-        if changes.get("epochs") or changes.get("steps"):
+        if any(changes.get(budget) is not None for budget in ("epochs", "steps")):
             values |= {"epochs": None, "steps": None}
         else:
             changes = {key: value for key, value in changes.items() if key not in ("epochs", "steps")}
