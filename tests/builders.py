@@ -180,7 +180,7 @@ def read_preset(name: str) -> dict:
 
 
 def tiny_params(preset: str = "demo", **training) -> dict:
-    """A preset made small: two encoder layers, one epoch (or three steps), one seed, three folds, the smallest heads,
+    """A preset made small: two encoder layers, one epoch (or three steps), one seed, four folds, the smallest heads,
     one process.
 
     Whisper keeps its name, which is a local folder where `write_whisper` has made one.
@@ -197,7 +197,7 @@ def tiny_params(preset: str = "demo", **training) -> dict:
         head.pop("epochs", None)
         head.update({name: value for name, value in small.items() if name in head})
     if params["split"]["scheme"] == "speaker":
-        params["split"]["folds"] = 3
+        params["split"]["folds"] = 4
     params["evaluate"]["bootstrap"] = 100
     params["runtime"]["workers"] = 1
     return params
