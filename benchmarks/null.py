@@ -117,8 +117,8 @@ def read_corpus(folder: Path, layer: int | None) -> Corpus:
     """The mean frames of real features by principal components, with the labels and test folds of their splits."""
     features = FeatureSet(folder)
     splits = read_usable_splits(folder.parents[1], features)
-    layer = features.check_layers(features.layers[-1] if layer is None else layer)
-    means = np.stack([features.mean_frame(identifier, layer) for identifier in splits["id"]])
+    layers = features.check_layers([features.layers[-1] if layer is None else layer])
+    means = np.stack([features.mean_frame(identifier, layers) for identifier in splits["id"]])
     parts = PCA(REAL_DIMENSION, whiten=True, random_state=0).fit_transform(means)
     folds = (splits[fold_columns(splits)] == "test").to_numpy().argmax(axis=1)
     labels, speakers = (splits[name].astype("category").cat.codes.to_numpy() for name in ("label", "speaker"))

@@ -17,13 +17,14 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.measuring import medians, report
 from benchmarks.random_store import DIMENSION, write_store
 from features.checkpoints import untrained_hubert
-from features.store import FeatureSet, listed_layers
+from features.store import FeatureSet
 from models import HEADS
 from models.building import build_head
 from training.batches import (
     MappedFrames,
     MomentFrames,
     UtteranceMoments,
+    listed_layers,
     shuffled_batches,
     standardising_statistics,
 )

@@ -30,11 +30,6 @@ def layer_name(layer: int) -> str:
     return f"layer_{layer}"
 
 
-def listed_layers(layers: int | list[int]) -> list[int]:
-    """One layer (frames [T, D]) or several (frames [L, T, D]), as a list."""
-    return [layers] if isinstance(layers, int) else layers
-
-
 def layer_rows(layers: Sequence[int], dimension: int, storage: str) -> list[Rows]:
     """The datasets that hold some layers, in the order of the checksum."""
     rows = []
@@ -192,13 +187,13 @@ class FeatureSet:
         place = self.places[identifier]
         return place.stop - place.start
 
-    def check_layers(self, layers: int | list[int]) -> int | list[int]:
+    def check_layers(self, layers: list[int]) -> list[int]:
         """The layers themselves.
 
         Raises:
             UserError: one of them is not stored.
         """
-        if missing := [layer for layer in listed_layers(layers) if layer not in self.layers]:
+        if missing := [layer for layer in layers if layer not in self.layers]:
             raise UserError(
                 f"layer {', '.join(map(str, missing))} is not stored in {self.folder}; there are {self.layers}."
             )
@@ -212,16 +207,16 @@ class FeatureSet:
         """
         if identifier not in self.places:
             raise UserError(f"{self.folder}: no utterance {identifier!r}.")
-        self.check_layers(layer)
+        self.check_layers([layer])
         place = self.places[identifier]
         rows = self.maps(layer)[place.shard][place.start : place.stop]
         if not self.is_quantised:
             return rows
         return restore(rows, *(each[place.shard][place.index] for each in self.offsets_and_scales(layer)))
 
-    def mean_frame(self, identifier: str, layers: int | list[int]) -> np.ndarray:
-        """One utterance's mean over its frames, and over the layers if there are several: float32 [D]."""
-        means = [self.frames(identifier, layer).mean(axis=0, dtype=np.float32) for layer in listed_layers(layers)]
+    def mean_frame(self, identifier: str, layers: Sequence[int]) -> np.ndarray:
+        """One utterance's mean over its frames and over some layers: float32 [D]."""
+        means = [self.frames(identifier, layer).mean(axis=0, dtype=np.float32) for layer in layers]
         return np.mean(means, axis=0)
 
     @property
@@ -251,20 +246,18 @@ class FeatureSet:
     def _maps(self) -> dict[str, list[np.ndarray]]:
         return {}
 
-    def gather(self, identifiers: Sequence[str], layers: int | list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    def gather(self, identifiers: Sequence[str], layers: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """A padded batch. Only the bytes of the layers asked for are read.
 
         Returns:
-            frames float32 [B, T, D] of one layer, [B, L, T, D] of a list of layers, zero behind each utterance's end;
-            lengths int64 [B].
+            frames float32 [B, L, T, D], zero after each utterance's end; lengths int64 [B].
         """
         lengths = torch.tensor([self.num_frames(identifier) for identifier in identifiers])
-        several = listed_layers(layers)
-        frames = torch.zeros(len(identifiers), len(several), int(lengths.max()), self.dimension)
+        frames = torch.zeros(len(identifiers), len(layers), int(lengths.max()), self.dimension)
         for row, identifier in enumerate(identifiers):
-            for place, layer in enumerate(several):
-                frames[row, place, : lengths[row]] = torch.from_numpy(self.frames(identifier, layer))
-        return frames.squeeze(1) if isinstance(layers, int) else frames, lengths
+            for position, layer in enumerate(layers):
+                frames[row, position, : lengths[row]] = torch.from_numpy(self.frames(identifier, layer))
+        return frames, lengths
 
     def _check_recipes(self) -> None:
         recipes = {shard.attributes["recipe"] for shard in self.shards}

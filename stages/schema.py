@@ -13,11 +13,11 @@ from data.settings import Settings
 from data.splits import SplitSettings
 from evaluation.settings import EvaluateSettings
 from features.settings import SslSettings
-from features.store import listed_layers
 from models import HEADS
 from models.layers import HeadSettings
 from report.settings import ReportSettings
 from stages.params import parse, read_yaml
+from training.batches import listed_layers
 from training.settings import TrainingSettings
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"

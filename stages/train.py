@@ -18,6 +18,7 @@ from stages.inputs import read_usable_splits
 from stages.pieces import Piece, fingerprint, make_pieces
 from stages.running import ARTIFACTS, run_stage
 from stages.schema import read_params
+from training.batches import listed_layers
 from training.convex import is_convex
 from training.fold import FoldJob, Utterances, check_job, seen_moments
 from training.parallel import choose_workers, train_folds
@@ -35,7 +36,7 @@ def main(name: str) -> None:
     classes = sorted(params.task.classes)  # DVC does not see their order, so it must not decide the logits
     features = FeatureSet(ARTIFACTS / "features" / head.features)
     check_checkpoint(params.features[head.features], features, ARTIFACTS / ".encoders")
-    features.check_layers(head.choose_layers(features.layers))
+    features.check_layers(listed_layers(head.choose_layers(features.layers)))
     splits = read_usable_splits(ARTIFACTS, features)
     device = params.runtime.choose_device().type
     folds = fold_columns(splits)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from features.store import FeatureSet, listed_layers
+from features.store import FeatureSet
 
 _GPU_SHARE = 0.6  # of the GPU's free memory may hold frames
 
@@ -31,7 +31,9 @@ class MappedFrames:
 
     def gather(self, identifiers: Sequence[str]) -> tuple[Tensor, Tensor]:
         """See `FrameSource`."""
-        frames, lengths = self._features.gather(identifiers, self._layers)
+        frames, lengths = self._features.gather(identifiers, listed_layers(self._layers))
+        if isinstance(self._layers, int):
+            frames = frames.squeeze(1)
         if self._device.type == "cuda":
             frames = frames.pin_memory()
         return frames.to(self._device, non_blocking=True), lengths.to(self._device)
@@ -150,6 +152,11 @@ class UtteranceMoments:
         for weight, each in zip(share, moments, strict=True):  # within the utterances, and between them
             variance += weight * (each.variance + (each.mean - mean) ** 2)
         return mean, np.sqrt(np.maximum(variance, 1e-10))
+
+
+def listed_layers(layers: int | list[int]) -> list[int]:
+    """One layer (frames [T, D]) or several (frames [L, T, D]), as a list."""
+    return [layers] if isinstance(layers, int) else layers
 
 
 def open_moments(features: FeatureSet, layers: int | list[int]) -> UtteranceMoments:

@@ -25,6 +25,7 @@ from training.batches import (
     FrameSource,
     MomentFrames,
     balanced_batches,
+    listed_layers,
     open_frames,
     open_moments,
     shuffled_batches,
@@ -162,7 +163,8 @@ def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
     device = torch.device(job.device)
     restart_gpu_peak(job.device)
     features = FeatureSet(job.features, verify=False)  # the stage has verified it
-    layers = features.check_layers(job.head.choose_layers(features.layers))
+    layers = job.head.choose_layers(features.layers)
+    features.check_layers(listed_layers(layers))
     num_layers = None if isinstance(layers, int) else len(layers)
     mean, deviation = torch.zeros(features.dimension), torch.ones(features.dimension)
     moments = seen_moments(job.head, job.training)

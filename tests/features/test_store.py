@@ -30,11 +30,11 @@ def folder(feature_folder, tmp_path):
 
 def test_any_utterance_by_its_id(folder):
     features = FeatureSet(folder)
-    frames, lengths = features.gather(["s5-0-0", "s0-9-0"], 12)
-    assert frames.shape == (2, lengths.max(), 12)
+    frames, lengths = features.gather(["s5-0-0", "s0-9-0"], [12])
+    assert frames.shape == (2, 1, lengths.max(), 12)
     for row, identifier in enumerate(["s5-0-0", "s0-9-0"]):
-        np.testing.assert_array_equal(frames[row, : lengths[row]], features.frames(identifier, 12))
-        assert not frames[row, lengths[row] :].any()
+        np.testing.assert_array_equal(frames[row, 0, : lengths[row]], features.frames(identifier, 12))
+        assert not frames[row, :, lengths[row] :].any()
     assert verify_shard(folder / "speaker-0.h5") == []
 
 
@@ -76,11 +76,11 @@ def test_only_the_bytes_of_the_layers_asked_for_are_read(tmp_path, monkeypatch):
     read, rows = [], Shard.rows
     monkeypatch.setattr(Shard, "rows", lambda shard, name: read.append(name) or rows(shard, name))
     identifiers = list(features.places)
-    one, _ = features.gather(identifiers[:5], 6)
+    one, _ = features.gather(identifiers[:5], [6])
     assert set(read) == {"layer_6", "offset_6", "scale_6"}
     several, _ = features.gather(identifiers[:5], [6, 12])
     assert several.shape[1] == 2
-    assert torch.equal(several[:, 0], one)
+    assert torch.equal(several[:, :1], one)
     assert "layer_0" not in read
 
 

@@ -110,12 +110,12 @@ def test_standardises_by_the_training_frames_alone(feature_folder, tmp_path):
 def test_a_linear_head_standardises_its_statistics_over_the_training_utterances_alone(feature_folder, tmp_path):
     head = {"model": "linear", "statistics": ["mean", "deviation"]}
     train_fold(job(feature_folder, tmp_path / "run", head))
-    model, _ = load_head(tmp_path / "run")
-    features = FeatureSet(feature_folder)
-    embeddings = model(*features.gather(utterances(0, 1, 2, 3).ids, 12)).embedding
+    model, config = load_head(tmp_path / "run")
+    source = MappedFrames(FeatureSet(feature_folder), config["layers"], torch.device("cpu"))
+    embeddings = model(*source.gather(utterances(0, 1, 2, 3).ids)).embedding
     torch.testing.assert_close(embeddings.mean(dim=0), torch.zeros(24), atol=1e-4, rtol=0)
     torch.testing.assert_close(embeddings.std(dim=0, correction=0), torch.ones(24), atol=1e-3, rtol=0)
-    others = model(*features.gather(utterances(4, 5).ids, 12)).embedding
+    others = model(*source.gather(utterances(4, 5).ids)).embedding
     assert (others.mean(dim=0).abs() > 0.01).any()
 
 
@@ -155,10 +155,11 @@ def test_history_of_one_step_agrees_with_a_computation_by_hand(feature_folder, t
     train_fold(job(feature_folder, tmp_path / "run", seed=3, batch_size=batch_size, accumulate=accumulate, **how))
     (row,) = pd.read_csv(tmp_path / "run/history.csv").to_dict("records")
 
-    model, _ = load_head(tmp_path / "run")
+    model, config = load_head(tmp_path / "run")
     train = utterances(0, 1, 2, 3)
     labels = np.array(train.labels)
-    logits = model(*FeatureSet(feature_folder).gather(train.ids, 12)).emotion_logits
+    source = MappedFrames(FeatureSet(feature_folder), config["layers"], torch.device("cpu"))
+    logits = model(*source.gather(train.ids)).emotion_logits
     loss = torch.nn.functional.cross_entropy(logits, torch.tensor(train.labels))
     gradients = torch.autograd.grad(loss, list(model.parameters()))
     assert row["gradient_norm"] == pytest.approx(

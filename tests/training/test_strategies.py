@@ -316,14 +316,14 @@ def test_embeddings_and_attention_stand_in_the_order_of_the_predictions(feature_
     """As evaluation reads them back, against the saved head asked about each utterance alone."""
     train_fold(job(feature_folder, tmp_path / "head/fold-0/seed-1", GRU))
     runs = read_runs(tmp_path / "head")
-    model, _ = load_head(tmp_path / "head/fold-0/seed-1")
-    features = FeatureSet(feature_folder)
+    model, config = load_head(tmp_path / "head/fold-0/seed-1")
+    source = MappedFrames(FeatureSet(feature_folder), config["layers"], torch.device("cpu"))
     rows, embeddings, attention = runs.run(0, 1), runs.embeddings(0, 1), runs.attention(0, 1)
     assert list(rows["role"].unique()) == ["validation", "test"]
     assert len(rows) == len(embeddings) == len(attention) == 20
     for place, identifier in enumerate(rows["id"]):
         with torch.inference_mode():
-            output = model(*features.gather([identifier], 12))
+            output = model(*source.gather([identifier]))
         np.testing.assert_allclose(embeddings[place], output.embedding[0], atol=1e-5)
         np.testing.assert_allclose(attention[place], output.attention[0].mean(dim=0), atol=1e-3)  # over the queries
 
