@@ -3,6 +3,17 @@
 from pydantic import BaseModel, ConfigDict
 
 
+def distinct(values: list) -> list:
+    """The values themselves; a validator.
+
+    Raises:
+        ValueError: a value is listed twice.
+    """
+    if duplicates := sorted({value for value in values if values.count(value) > 1}):
+        raise ValueError(f"duplicate values: {', '.join(map(str, duplicates))}")
+    return values
+
+
 class Settings(BaseModel):
     """Parameters of one part, as they stand in params.yaml.
 

@@ -12,13 +12,13 @@ from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from data.settings import distinct
 from models.layers import (
     BidirectionalGRU,
     HeadOutput,
     InstanceNorm,
     OneLayerSettings,
     deviation_over_time,
-    distinct,
     frame_mask,
     max_over_time,
     mean_over_time,

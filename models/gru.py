@@ -10,13 +10,13 @@ from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from data.settings import distinct
 from models.layers import (
     BidirectionalGRU,
     FrameAttention,
     HeadOutput,
     OneLayerSettings,
     deviation_over_time,
-    distinct,
     frame_mask,
     max_over_time,
     mean_over_time,

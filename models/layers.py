@@ -239,17 +239,6 @@ class AttentiveStatistics(nn.Module):
         return torch.cat([mean, (variance + _EPS).sqrt()], dim=-1), weights.mean(dim=-1)
 
 
-def distinct(poolings: list[str]) -> list[str]:
-    """The poolings themselves.
-
-    Raises:
-        ValueError: one of them is named twice.
-    """
-    if len(set(poolings)) < len(poolings):
-        raise ValueError("duplicate poolings")
-    return poolings
-
-
 def perceptron(sizes: Sequence[int], dropout: float | None = None) -> nn.Sequential:
     """Linear layers from the first size to the last, with ReLU (and dropout, unless it is None) between them."""
     layers: list[nn.Module] = []

@@ -6,15 +6,10 @@ import torch
 from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
 
+from data.settings import distinct
 from models.layers import HeadOutput, LayerList, OneLayerSettings, deviation_over_time, mean_over_time
 
 _LARGEST_RATIO = 1e-6  # of the largest deviation: features that vary less are constant
-
-
-def _distinct(values: list) -> list:
-    if len(set(values)) < len(values):
-        raise ValueError("expected different values")
-    return values
 
 
 class LinearSettings(OneLayerSettings):
@@ -29,8 +24,8 @@ class LinearSettings(OneLayerSettings):
 
     model: Literal["linear"]
     layers: LayerList | None = None
-    statistics: Annotated[list[Literal["mean", "deviation"]], Field(min_length=1), AfterValidator(_distinct)] = ["mean"]
-    l2: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1), AfterValidator(_distinct)] | None = [
+    statistics: Annotated[list[Literal["mean", "deviation"]], Field(min_length=1), AfterValidator(distinct)] = ["mean"]
+    l2: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1), AfterValidator(distinct)] | None = [
         1.0,
         10.0,
         100.0,

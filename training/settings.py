@@ -4,18 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from data.settings import Settings
+from data.settings import Settings, distinct
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 _NotNegative = Annotated[float, Field(ge=0)]
 _Moment = Annotated[float, Field(ge=0, lt=1)]
 _EPOCHS = 50  # where neither epochs nor steps are given
-
-
-def _distinct(seeds: list[int]) -> list[int]:
-    if len(set(seeds)) < len(seeds):
-        raise ValueError("duplicate seeds")
-    return seeds
 
 
 class TrainingSettings(Settings):
@@ -76,7 +70,7 @@ class TrainingSettings(Settings):
     batch_size: Annotated[int, Field(ge=1)] = 32
     accumulate: Annotated[int, Field(ge=1)] = 1
     sampling: Literal["shuffled", "balanced"] = "shuffled"
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(_distinct)] = [1]
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(distinct)] = [1]
     standardise: bool = True
     precision: Literal["float32", "bfloat16"] = "float32"
 

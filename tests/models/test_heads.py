@@ -370,7 +370,7 @@ def test_enhanced_gru_pools_by_mean_and_by_maximum_and_knows_the_order():
 
 def test_a_pooling_named_twice_is_refused():
     for model in ("gru", "enhanced_gru"):
-        with pytest.raises(ValidationError, match="duplicate poolings"):
+        with pytest.raises(ValidationError, match="duplicate values: mean"):
             HEADS[model][0](model=model, features="f", pooling=["mean", "mean"])
 
 

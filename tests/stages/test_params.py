@@ -78,7 +78,7 @@ MISTAKES = [
     ("heads.gru.features", "hubrt", r"heads\.gru\.features: there is no feature set 'hubrt'; did you mean 'hubert'\?"),
     ("heads.gru.layer", 3, r"heads\.gru\.layer: 3 is not stored by features\.hubert"),
     ("heads.gru.epochs", 0, r"heads\.gru\.epochs: 0: input should be greater than or equal to 1"),
-    ("heads.gru.seeds", [1, 1], r"heads\.gru\.seeds: \[1, 1\]: duplicate seeds"),
+    ("heads.gru.seeds", [1, 1], r"heads\.gru\.seeds: \[1, 1\]: duplicate values: 1"),
     ("heads.linear", {"features": "hubert"}, r"heads\.linear\.model: is missing"),
     ("trainning", {}, r"trainning: unknown parameter; did you mean 'training'\?"),
     ("training.epoch", 3, r"training\.epoch: unknown parameter; did you mean 'epochs'\?"),
