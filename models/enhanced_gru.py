@@ -7,7 +7,6 @@ that goes with this head works with every head: see `models.adversary`.
 from contextlib import nullcontext
 from typing import Annotated, Literal
 
-import torch
 from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -18,15 +17,11 @@ from models.layers import (
     HeadOutput,
     InstanceNorm,
     OneLayerSettings,
-    deviation_over_time,
+    Pooling,
     frame_mask,
-    max_over_time,
-    mean_over_time,
     perceptron,
     sinusoidal_positions,
 )
-
-_POOLING = {"mean": mean_over_time, "deviation": deviation_over_time, "maximum": max_over_time}
 
 
 class EnhancedGruSettings(OneLayerSettings):
@@ -53,7 +48,10 @@ class EnhancedGruSettings(OneLayerSettings):
     instance_norm: bool = True
     attention: bool = True
     enhancement: bool = True
-    pooling: Annotated[list[Literal[*_POOLING]], Field(min_length=1), AfterValidator(distinct)] = ["mean", "maximum"]
+    pooling: Annotated[list[Literal["mean", "deviation", "maximum"]], Field(min_length=1), AfterValidator(distinct)] = [
+        "mean",
+        "maximum",
+    ]
     classifier: list[Annotated[int, Field(ge=1)]] | None = None
 
     @model_validator(mode="after")
@@ -96,6 +94,7 @@ class EnhancedGruHead(nn.Module):
                 nn.Linear(size, 2 * size), nn.ReLU(), nn.Dropout(settings.dropout), nn.Linear(2 * size, size)
             )
             self.enhancement_norm = nn.LayerNorm(size)
+        self.pooling = Pooling(settings.pooling, size)
         hidden_sizes = [size, hidden] if settings.classifier is None else settings.classifier
         self.classifier = perceptron([self.embedding_size, *hidden_sizes, num_classes], settings.dropout)
 
@@ -114,7 +113,7 @@ class EnhancedGruHead(nn.Module):
             states = self.attention_norm(states + self.dropout(attended))
         if self.settings.enhancement:
             states = self.enhancement_norm(states + self.enhancement(states))
-        embedding = torch.cat([_POOLING[each](states, lengths) for each in self.settings.pooling], dim=-1)
+        embedding, _ = self.pooling(states, lengths)
         return HeadOutput(self.classifier(embedding), embedding, attention=weights)
 
     def _attend(self, states: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -8,18 +8,14 @@ from typing import Annotated, Literal
 import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
-from torch.nn import functional
 
 from data.settings import distinct
 from models.layers import (
     BidirectionalGRU,
-    FrameAttention,
     HeadOutput,
     OneLayerSettings,
-    deviation_over_time,
+    Pooling,
     frame_mask,
-    max_over_time,
-    mean_over_time,
 )
 
 
@@ -98,8 +94,7 @@ class GruHead(nn.Module):
         self.gru = BidirectionalGRU(dimension, settings.hidden_size, settings.num_layers, settings.dropout)
         if settings.attention != "none":
             self.attention = MatchingAttention(size, settings.attention, settings.attention_size)
-        if "attention" in settings.pooling:
-            self.pooling = FrameAttention(size, settings.attention_size)
+        self.pooling = Pooling(settings.pooling, size, settings.attention_size, leaky_maximum=True)
         self.classifier = nn.Linear(self.embedding_size, num_classes)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:
@@ -107,17 +102,6 @@ class GruHead(nn.Module):
         if self.settings.attention != "none":
             attended, weights = self.attention(states, lengths)
             states = torch.tanh(attended)
-        pooled = []
-        for pooling in self.settings.pooling:
-            if pooling == "mean":
-                pooled.append(mean_over_time(states, lengths))
-            elif pooling == "deviation":
-                pooled.append(deviation_over_time(states, lengths))
-            elif pooling == "maximum":
-                pooled.append(functional.leaky_relu(max_over_time(states, lengths)))
-            else:
-                shares = self.pooling(states, lengths)  # [B, T, 1]
-                pooled.append((shares * states).sum(dim=1))
-                weights = shares.squeeze(-1) if weights is None else weights
-        embedding = torch.cat(pooled, dim=-1)
+        embedding, pooling_weights = self.pooling(states, lengths)
+        weights = pooling_weights if weights is None else weights
         return HeadOutput(self.classifier(self.dropout(embedding)), embedding, attention=weights)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from data.settings import Settings
 from models.recurrence import BidirectionalRecurrence
@@ -239,6 +240,51 @@ class AttentiveStatistics(nn.Module):
         return torch.cat([mean, (variance + _EPS).sqrt()], dim=-1), weights.mean(dim=-1)
 
 
+class Pooling(nn.Module):
+    """Statistics of the real frames over time, joined in the order named.
+
+    Args:
+        statistics: ``mean``, ``deviation``, ``maximum`` and ``attention``, a mean with learned weights; at least one.
+        size: D, of the frames.
+        attention_size: A, of the hidden layer of ``attention``.
+        eps: added to the variance, so that equal frames have a gradient.
+        leaky_maximum: whether the maximum goes through a LeakyReLU.
+
+    Shape:
+        frames ``[B, T, D]`` or ``[B, L, T, D]`` (``attention``: ``[B, T, D]`` only), lengths ``[B]`` -> statistics
+        ``[B, S * D]`` or ``[B, L, S * D]`` for S of them, weights of ``attention`` ``[B, T]`` or None
+    """
+
+    def __init__(
+        self,
+        statistics: Sequence[str],
+        size: int,
+        attention_size: int = 64,
+        eps: float = _EPS,
+        leaky_maximum: bool = False,
+    ):
+        super().__init__()
+        self.statistics, self.eps, self.leaky_maximum = list(statistics), eps, leaky_maximum
+        if "attention" in statistics:
+            self.attention = FrameAttention(size, attention_size)
+
+    def forward(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+        pooled, weights = [], None
+        for statistic in self.statistics:
+            if statistic == "mean":
+                pooled.append(mean_over_time(frames, lengths))
+            elif statistic == "deviation":
+                pooled.append(deviation_over_time(frames, lengths, self.eps))
+            elif statistic == "maximum":
+                maximum = max_over_time(frames, lengths)
+                pooled.append(functional.leaky_relu(maximum) if self.leaky_maximum else maximum)
+            else:
+                shares = self.attention(frames, lengths)  # [B, T, 1]
+                pooled.append((shares * frames).sum(dim=1))
+                weights = shares.squeeze(-1)
+        return torch.cat(pooled, dim=-1), weights
+
+
 def perceptron(sizes: Sequence[int], dropout: float | None = None) -> nn.Sequential:
     """Linear layers from the first size to the last, with ReLU (and dropout, unless it is None) between them."""
     layers: list[nn.Module] = []
@@ -273,7 +319,7 @@ def deviation_over_time(frames: Tensor, lengths: Tensor, eps: float = _EPS) -> T
 
 
 def max_over_time(frames: Tensor, lengths: Tensor) -> Tensor:
-    """The maximum over the real frames: [B, T, D] -> [B, D]."""
+    """The maximum over the real frames: [B, T, D] -> [B, D], or [B, L, T, D] -> [B, L, D]."""
     return frames.masked_fill(~_mask_like(frames, lengths), float("-inf")).amax(dim=-2)
 
 

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
 
 from data.settings import distinct
-from models.layers import HeadOutput, LayerList, OneLayerSettings, deviation_over_time, mean_over_time
+from models.layers import HeadOutput, LayerList, OneLayerSettings, Pooling
 
 _LARGEST_RATIO = 1e-6  # of the largest deviation: features that vary less are constant
 
@@ -63,14 +63,15 @@ class LinearHead(nn.Module):
 
     def __init__(self, settings: LinearSettings, dimension: int, num_classes: int, num_layers: int = 1):
         super().__init__()
-        self.settings = settings
+        self.pooling = Pooling(settings.statistics, dimension, eps=0.0)
         self.embedding_size = dimension * num_layers * len(settings.statistics)
         self.register_buffer("centre", torch.zeros(self.embedding_size))
         self.register_buffer("scale", torch.ones(self.embedding_size))
         self.classifier = nn.Linear(self.embedding_size, num_classes)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:
-        embedding = (self._pool(frames, lengths).flatten(1) - self.centre) / self.scale
+        statistics, _ = self.pooling(frames, lengths)
+        embedding = (statistics.flatten(1) - self.centre) / self.scale
         return HeadOutput(self.classifier(embedding), embedding)
 
     def fit_scale(self, embeddings: Tensor) -> None:
@@ -79,10 +80,3 @@ class LinearHead(nn.Module):
         constant = deviation <= _LARGEST_RATIO * deviation.max()
         self.centre.copy_(mean)  # in place: the head may be on a GPU already
         self.scale.copy_(torch.where(constant, 1.0, deviation))
-
-    def _pool(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        pooled = {
-            "mean": lambda: mean_over_time(frames, lengths),
-            "deviation": lambda: deviation_over_time(frames, lengths, eps=0.0),
-        }
-        return torch.cat([pooled[name]() for name in self.settings.statistics], dim=-1)
