@@ -40,7 +40,7 @@ class Corpus:
     """Utterances with what a recipe sees of them.
 
     Attributes:
-        frames: [N, T, D].
+        frames: [N, 1, T, D].
         labels, speakers, folds: [N], the fold that tests an utterance.
     """
 
@@ -109,7 +109,7 @@ def synthetic_corpus(folds: int, speakers: int, random: np.random.Generator) -> 
         + random.normal(0, 0.3, (folds * speakers, CLASSES, DIMENSION))[people, labels]
         + random.normal(0, 1, (len(labels), DIMENSION))
     )
-    frames = means[:, None] + random.normal(0, 1, (len(labels), FRAMES, DIMENSION))
+    frames = means[:, None, None] + random.normal(0, 1, (len(labels), 1, FRAMES, DIMENSION))
     return Corpus(torch.tensor(frames, dtype=torch.float32), labels, people, people // speakers)
 
 
@@ -122,7 +122,7 @@ def read_corpus(folder: Path, layer: int | None) -> Corpus:
     parts = PCA(REAL_DIMENSION, whiten=True, random_state=0).fit_transform(means)
     folds = (splits[fold_columns(splits)] == "test").to_numpy().argmax(axis=1)
     labels, speakers = (splits[name].astype("category").cat.codes.to_numpy() for name in ("label", "speaker"))
-    return Corpus(torch.tensor(parts[:, None], dtype=torch.float32), labels, speakers, folds)
+    return Corpus(torch.tensor(parts[:, None, None], dtype=torch.float32), labels, speakers, folds)
 
 
 def train_perceptrons(corpus: Corpus, seed: int) -> list[np.ndarray]:
@@ -156,7 +156,7 @@ def _first_weights(models: int, corpus: Corpus, width: int | None, generator: to
 
 def _fit(corpus: Corpus, weights: Tensor, layers: list[Tensor], steps: int) -> list[np.ndarray]:
     """Train many models at once, each on its own weighting of the utterances, and predict its test fold."""
-    inputs, labels = corpus.frames.mean(dim=1), torch.tensor(corpus.labels).long()
+    inputs, labels = corpus.frames.mean(dim=(1, 2)), torch.tensor(corpus.labels).long()
     layers = [layer.requires_grad_() for layer in layers]
     optimizer = torch.optim.Adam(layers, lr=0.05, weight_decay=1e-3)
 
@@ -181,7 +181,7 @@ def train_grus(corpus: Corpus, seed: int) -> list[np.ndarray]:
     predicted = np.empty((2, len(SEEDS), len(corpus.labels)), int)
     for head, place, fold in np.ndindex(2, len(SEEDS), corpus.num_folds):
         torch.manual_seed(int(np.random.default_rng([seed, head, place, fold]).integers(2**62)))
-        model = GruHead(settings, corpus.frames.shape[-1], int(corpus.labels.max()) + 1)
+        model = GruHead(settings, corpus.frames.shape[-1], int(corpus.labels.max()) + 1, num_layers=1)
         test = torch.tensor(corpus.folds == fold)
         _fit_gru(model, corpus.frames[~test], torch.tensor(corpus.labels)[~test])
         with torch.no_grad():
@@ -201,7 +201,7 @@ def _fit_gru(model: nn.Module, frames: Tensor, labels: Tensor, epochs: int = 3) 
 
 
 def _lengths(frames: Tensor) -> Tensor:
-    return torch.full((len(frames),), frames.shape[1])
+    return torch.full((len(frames),), frames.shape[-2])
 
 
 def lose(head: np.ndarray, corpus: Corpus, between: tuple[float, float], random: np.random.Generator) -> np.ndarray:

@@ -20,11 +20,11 @@ from features.checkpoints import untrained_hubert
 from features.store import FeatureSet
 from models import HEADS
 from models.building import build_head
+from models.head import View
 from training.batches import (
     MappedFrames,
     MomentFrames,
     UtteranceMoments,
-    listed_layers,
     shuffled_batches,
     standardising_statistics,
 )
@@ -97,15 +97,13 @@ def make_run(features: FeatureSet, job: FoldJob, on_means: bool = False) -> Trai
     """A run whose epochs can be timed."""
     device = torch.device(job.device)
     layers = job.head.choose_layers(features.layers)
-    num_layers = None if isinstance(layers, int) else len(layers)
-    shape = (DIMENSION,) if num_layers is None else (num_layers, DIMENSION)
+    shape = len(layers), DIMENSION
     speakers = SPEAKERS if job.training.adversarial_weight else 0
-    head = build_head(job.head, DIMENSION, CLASSES, num_layers, speakers)
+    head = build_head(job.head, DIMENSION, CLASSES, len(layers), speakers)
     model = StandardisedHead(head, torch.zeros(shape), torch.ones(shape)).to(device)
     frames = MappedFrames(features, layers, device)
     if on_means:
-        moments = UtteranceMoments(features, listed_layers(layers))
-        frames = MomentFrames(moments, 1, layers, device)
+        frames = MomentFrames(UtteranceMoments(features, layers), View.MEAN, device)
     return TrainingRun(model, frames, job, {})
 
 
@@ -159,7 +157,7 @@ def hubert_in_every_step(one: FeatureSet, arguments, device) -> dict:
         def gather(self, identifiers):
             places = [run.train.ids.index(identifier) for identifier in identifiers]
             frames = hubert(waveforms[places].to(device)).last_hidden_state
-            return frames, torch.full((len(frames),), frames.shape[1], device=device)
+            return frames[:, None], torch.full((len(frames),), frames.shape[1], device=device)
 
     original = make_run(one, run.job)
     original.frames = Encoded()
@@ -189,7 +187,8 @@ class LooseFiles(Dataset):
 def collate(items: list) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Pad a batch."""
     frames, labels = zip(*items, strict=True)
-    return pad_sequence(frames, batch_first=True), torch.tensor([len(each) for each in frames]), torch.tensor(labels)
+    lengths = torch.tensor([len(utterance) for utterance in frames])
+    return pad_sequence(frames, batch_first=True)[:, None], lengths, torch.tensor(labels)
 
 
 def loose_files(one: FeatureSet, folder: Path, arguments, device) -> dict:

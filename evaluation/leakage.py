@@ -53,9 +53,7 @@ def probe_runs(
     per_fold = []
     for fold in sorted(runs.runs["fold"].unique()):
         ids = runs.run(fold, seeds[0])["id"]
-        layers = runs.config["layers"]
-        layers = [layers] if isinstance(layers, int) else layers
-        raw = np.stack([features.mean_frame(identifier, layers) for identifier in ids])
+        raw = np.stack([features.mean_frame(identifier, runs.config["layers"]) for identifier in ids])
         embeddings = {each: runs.embeddings(fold, each) for each in seeds}
         utterances = known.loc[ids].rename_axis("id").reset_index()
         if result := probe_fold(utterances, embeddings, raw, seed):

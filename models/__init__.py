@@ -1,10 +1,12 @@
 """Frame features -> logits. Knows nothing of files.
 
-A head is a file with a parameter model and a module: ``Head(settings, dimension, num_classes)``, whose
-``forward(frames [B, T, D], lengths [B])`` returns a `HeadOutput`, and which knows its ``embedding_size``. Heads of
-several layers take frames [B, L, T, D] and are told ``num_layers``. A head that sees nothing of the frames but their
-mean, or mean and deviation, says so in its parameters' ``moments``, and is then trained on these. To add a head, write
-such a file and name it in `HEADS`. Nothing else belongs here: this file is a registry, and no head depends on it.
+- `head`: the contract of a head
+- `layers`: blocks that heads share; `recurrence`: a GRU that is fast on a CPU
+- `building`: a head by its parameters; `adversary`: a speaker classifier for any head
+- all other files: one head each, its parameters and its module
+
+To add a head, write a file with a subclass of `models.head.HeadSettings` and one of `models.head.Head`, and name both
+in `HEADS`. Nothing else belongs here: this file is a registry, and no head depends on it.
 """
 
 from models.attentive_statistics import AttentiveStatisticsHead, AttentiveStatisticsSettings

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from models.layers import HeadOutput, perceptron
+from models.head import Head, HeadOutput
+from models.layers import EmbeddingScale, perceptron
 
 
 class ReverseGradient(torch.autograd.Function):
@@ -24,7 +25,7 @@ class ReverseGradient(torch.autograd.Function):
         return -context.alpha * gradient, None
 
 
-class AdversarialHead(nn.Module):
+class AdversarialHead(Head):
     """A head and a classifier of its fold's training speakers on its embedding.
 
     Args:
@@ -39,11 +40,26 @@ class AdversarialHead(nn.Module):
         as the head's, with speaker logits ``[B, S]``
     """
 
-    def __init__(self, head: nn.Module, num_speakers: int, hidden_sizes: Sequence[int] = (128,)):
-        super().__init__()
+    def __init__(self, head: Head, num_speakers: int, hidden_sizes: Sequence[int] = (128,)):
+        super().__init__(head.settings, head.embedding_size)
         self.head = head
         self.alpha = 0.0
         self.speaker_classifier = perceptron([head.embedding_size, *hidden_sizes, num_speakers])
+
+    @property
+    def classifier(self) -> nn.Module:
+        return self.head.classifier
+
+    @property
+    def classifiers(self) -> list[nn.Module]:
+        return [*self.head.classifiers, self.speaker_classifier]
+
+    @property
+    def embedding_scale(self) -> EmbeddingScale | None:
+        return self.head.embedding_scale
+
+    def layer_weights(self) -> Tensor | None:
+        return self.head.layer_weights()
 
     def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:
         output = self.head(frames, lengths)

@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from models.layers import AttentiveStatistics, HeadOutput, OneLayerSettings
+from models.head import Head, HeadOutput, HeadSettings
+from models.layers import AttentiveStatistics, LayerMixture
 
 
-class AttentiveStatisticsSettings(OneLayerSettings):
+class AttentiveStatisticsSettings(HeadSettings):
     """``model: attentive_statistics``.
 
     Attributes:
@@ -29,18 +30,18 @@ class AttentiveStatisticsSettings(OneLayerSettings):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
 
-class AttentiveStatisticsHead(nn.Module):
-    """Frame layers, attention, weighted mean and deviation over time, dropout, linear.
+class AttentiveStatisticsHead(Head):
+    """Mixture of the layers, frame layers, attention, weighted mean and deviation over time, dropout, linear.
 
     Shape:
-        frames ``[B, T, D]``, lengths ``[B]`` -> emotion logits ``[B, C]``, embedding ``[B, 2H]`` (``[B, 2D]`` without
-        frame layers), attention ``[B, T]``
+        frames ``[B, L, T, D]``, lengths ``[B]`` -> emotion logits ``[B, C]``, embedding ``[B, 2H]`` (without frame
+        layers ``[B, 2D]``), attention ``[B, T]``
     """
 
-    def __init__(self, settings: AttentiveStatisticsSettings, dimension: int, num_classes: int):
-        super().__init__()
+    def __init__(self, settings: AttentiveStatisticsSettings, dimension: int, num_classes: int, num_layers: int):
         sizes = [dimension] + [settings.hidden_size] * settings.num_layers
-        self.embedding_size = 2 * sizes[-1]
+        super().__init__(settings, embedding_size=2 * sizes[-1])
+        self.mixture = LayerMixture(num_layers)
         self.dropout = nn.Dropout(settings.dropout)
         self.frame_layers = nn.Sequential(
             *(nn.Sequential(nn.Linear(*pair), nn.ReLU(), self.dropout) for pair in pairwise(sizes))
@@ -49,5 +50,5 @@ class AttentiveStatisticsHead(nn.Module):
         self.classifier = nn.Linear(self.embedding_size, num_classes)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:
-        embedding, weights = self.pooling(self.frame_layers(frames), lengths)
+        embedding, weights = self.pooling(self.frame_layers(self.mixture(frames)), lengths)
         return HeadOutput(self.classifier(self.dropout(embedding)), embedding, attention=weights)

@@ -11,10 +11,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.layers import AttentiveStatistics, HeadOutput, MaskedBatchNorm, OneLayerSettings, frame_mask, mean_over_time
+from models.head import Head, HeadOutput, HeadSettings
+from models.layers import AttentiveStatistics, LayerMixture, MaskedBatchNorm, frame_mask, mean_over_time
 
 
-class EcapaSettings(OneLayerSettings):
+class EcapaSettings(HeadSettings):
     """``model: ecapa``.
 
     Attributes:
@@ -81,17 +82,18 @@ class SERes2Block(nn.Module):
         return frames + values * self.excitation(mean_over_time(values, lengths)).sigmoid()[:, None]
 
 
-class EcapaHead(nn.Module):
-    """Convolution over five frames, three blocks, all their outputs joined and pooled, batch norm, embedding, linear.
+class EcapaHead(Head):
+    """Layer mixture, convolution over five frames, three blocks, their outputs joined and pooled, embedding, linear.
 
     Shape:
-        frames ``[B, T, D]``, lengths ``[B]`` -> emotion logits ``[B, C]``, embedding ``[B, E]``, attention ``[B, T]``
+        frames ``[B, L, T, D]``, lengths ``[B]`` -> emotion logits ``[B, C]``, embedding ``[B, E]``,
+        attention ``[B, T]``
     """
 
-    def __init__(self, settings: EcapaSettings, dimension: int, num_classes: int):
-        super().__init__()
+    def __init__(self, settings: EcapaSettings, dimension: int, num_classes: int, num_layers: int):
+        super().__init__(settings, settings.embedding_size)
         channels, joined = settings.channels, 3 * settings.channels
-        self.embedding_size = settings.embedding_size
+        self.mixture = LayerMixture(num_layers)
         self.dropout = nn.Dropout(settings.dropout)
         self.first = Convolution(dimension, channels, kernel_size=5)
         self.blocks = nn.ModuleList(SERes2Block(channels, settings.scale, dilation) for dilation in (2, 3, 4))
@@ -102,7 +104,8 @@ class EcapaHead(nn.Module):
         self.classifier = nn.Linear(settings.embedding_size, num_classes)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:
-        states = self.first(frames * frame_mask(lengths, frames.shape[1])[..., None], lengths)
+        states = self.mixture(frames)
+        states = self.first(states * frame_mask(lengths, states.shape[1])[..., None], lengths)
         outputs = []
         for block in self.blocks:
             states = block(states, lengths)

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from data.settings import distinct
+from models.head import Head, HeadOutput, HeadSettings
 from models.layers import (
     BidirectionalGRU,
-    HeadOutput,
     InstanceNorm,
-    OneLayerSettings,
+    LayerMixture,
     Pooling,
     frame_mask,
     perceptron,
@@ -24,7 +24,7 @@ from models.layers import (
 )
 
 
-class EnhancedGruSettings(OneLayerSettings):
+class EnhancedGruSettings(HeadSettings):
     """``model: enhanced_gru``.
 
     Attributes:
@@ -66,19 +66,18 @@ class EnhancedGruSettings(OneLayerSettings):
         return self
 
 
-class EnhancedGruHead(nn.Module):
-    """Projection, positions, instance norm, residual GRUs, self-attention, enhancement, pooling, classifier.
+class EnhancedGruHead(Head):
+    """Layer mixture, projection, positions, instance norm, residual GRUs, self-attention, enhancement, pooling, MLP.
 
     Shape:
-        frames ``[B, T, D]``, lengths ``[B]`` -> logits ``[B, C]``, embedding ``[B, 2H]`` times the number of poolings,
-        attention ``[B, T, T]`` (mean over attention heads; only when not training)
+        frames ``[B, L, T, D]``, lengths ``[B]`` -> emotion logits ``[B, C]``, embedding ``[B, 2H]`` times the number of
+        poolings, attention ``[B, T, T]`` (mean over attention heads; only when not training)
     """
 
-    def __init__(self, settings: EnhancedGruSettings, dimension: int, num_classes: int):
-        super().__init__()
+    def __init__(self, settings: EnhancedGruSettings, dimension: int, num_classes: int, num_layers: int):
         hidden, size = settings.hidden_size, 2 * settings.hidden_size
-        self.settings = settings
-        self.embedding_size = len(settings.pooling) * size
+        super().__init__(settings, embedding_size=len(settings.pooling) * size)
+        self.mixture = LayerMixture(num_layers)
         self.dropout = nn.Dropout(settings.dropout)
         self.projection = nn.Linear(dimension, size)
         if settings.instance_norm:
@@ -99,7 +98,7 @@ class EnhancedGruHead(nn.Module):
         self.classifier = perceptron([self.embedding_size, *hidden_sizes, num_classes], settings.dropout)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:
-        states = self.projection(frames)  # [B, T, 2H]
+        states = self.projection(self.mixture(frames))  # [B, T, 2H]
         if self.settings.positions:
             states = states + sinusoidal_positions(*states.shape[1:], device=states.device)
         if self.settings.instance_norm:

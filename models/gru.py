@@ -10,16 +10,16 @@ from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from data.settings import distinct
+from models.head import Head, HeadOutput, HeadSettings
 from models.layers import (
     BidirectionalGRU,
-    HeadOutput,
-    OneLayerSettings,
+    LayerMixture,
     Pooling,
     frame_mask,
 )
 
 
-class GruSettings(OneLayerSettings):
+class GruSettings(HeadSettings):
     """``model: gru``.
 
     Attributes:
@@ -75,21 +75,20 @@ class MatchingAttention(nn.Module):
         return self.score(pairs).squeeze(-1)
 
 
-class GruHead(nn.Module):
-    """Input dropout, bidirectional GRU, matching attention with tanh, pooling over time, dropout, linear.
+class GruHead(Head):
+    """Layer mixture, dropout, bidirectional GRU, matching attention with tanh, pooling over time, dropout, linear.
 
     The maximum goes through a LeakyReLU, as in the original.
 
     Shape:
-        frames ``[B, T, D]``, lengths ``[B]`` -> logits ``[B, C]``, embedding ``[B, 2H]`` times the number of poolings,
-        attention ``[B, T, T]``; without matching attention that of the pooling ``[B, T]``, or None
+        frames ``[B, L, T, D]``, lengths ``[B]`` -> emotion logits ``[B, C]``, embedding ``[B, 2H]`` times the number of
+        poolings, attention ``[B, T, T]``; without matching attention that of the pooling ``[B, T]``, or None
     """
 
-    def __init__(self, settings: GruSettings, dimension: int, num_classes: int):
-        super().__init__()
+    def __init__(self, settings: GruSettings, dimension: int, num_classes: int, num_layers: int):
         size = 2 * settings.hidden_size
-        self.settings = settings
-        self.embedding_size = len(settings.pooling) * size
+        super().__init__(settings, embedding_size=len(settings.pooling) * size)
+        self.mixture = LayerMixture(num_layers)
         self.dropout = nn.Dropout(settings.dropout)
         self.gru = BidirectionalGRU(dimension, settings.hidden_size, settings.num_layers, settings.dropout)
         if settings.attention != "none":
@@ -98,7 +97,7 @@ class GruHead(nn.Module):
         self.classifier = nn.Linear(self.embedding_size, num_classes)
 
     def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:
-        states, weights = self.gru(self.dropout(frames), lengths), None
+        states, weights = self.gru(self.dropout(self.mixture(frames)), lengths), None
         if self.settings.attention != "none":
             attended, weights = self.attention(states, lengths)
             states = torch.tanh(attended)

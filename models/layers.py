@@ -1,84 +1,18 @@
 """Blocks that heads share. Padding takes part in none of them."""
 
 import math
-from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Literal
 
 import torch
-from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from data.settings import Settings
 from models.recurrence import BidirectionalRecurrence
 
 _EPS = 1e-5  # added to variances
-
-
-def _rising(layers: list[int] | str) -> list[int] | str:
-    if layers != "all" and sorted(set(layers)) != layers:
-        raise ValueError("expected different layers in rising order")
-    return layers
-
-
-LayerList = Annotated[
-    Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] | Literal["all"], AfterValidator(_rising)
-]
-
-
-class HeadSettings(Settings):
-    """What every head has: which features it reads.
-
-    Attributes:
-        model: the head's name in the registry.
-        features: the feature set.
-    """
-
-    model: str
-    features: str
-
-    @property
-    def moments(self) -> int | None:
-        """How much the head sees of an utterance's frames: 1, their mean; 2, mean and deviation; None, all of them."""
-        return None
-
-    @abstractmethod
-    def choose_layers(self, stored: list[int]) -> int | list[int]:
-        """Of the stored layers, the one to read (frames [B, T, D]), or several (frames [B, L, T, D])."""
-
-
-class OneLayerSettings(HeadSettings):
-    """A head that reads one layer.
-
-    Attributes:
-        layer: null takes the last stored one.
-    """
-
-    layer: int | None = None
-
-    def choose_layers(self, stored: list[int]) -> int:
-        return stored[-1] if self.layer is None else self.layer
-
-
-@dataclass
-class HeadOutput:
-    """What a head says of a batch.
-
-    Attributes:
-        emotion_logits: [B, C].
-        embedding: [B, E], the utterance's vector, which its classifiers see.
-        speaker_logits: [B, S], where there is a speaker classifier.
-        attention: [B, T, T] or [B, T], where it attends; rows sum to one over real frames.
-    """
-
-    emotion_logits: Tensor
-    embedding: Tensor
-    speaker_logits: Tensor | None = None
-    attention: Tensor | None = None
+_LARGEST_RATIO = 1e-6  # of the largest deviation: features that vary less are constant
 
 
 def frame_mask(lengths: Tensor, num_frames: int) -> Tensor:
@@ -96,10 +30,10 @@ class Standardise(nn.Module):
     """Subtract the training frames' mean and divide by their deviation; padding stays zero.
 
     Args:
-        mean, deviation: per feature [D], or per layer and feature [L, D], of the training frames alone.
+        mean, deviation: per layer and feature [L, D], of the training frames alone.
 
     Shape:
-        frames ``[B, T, D]`` or ``[B, L, T, D]``, lengths ``[B]`` -> the same
+        frames ``[B, L, T, D]``, lengths ``[B]`` -> ``[B, L, T, D]``
     """
 
     def __init__(self, mean: Tensor, deviation: Tensor):
@@ -110,6 +44,58 @@ class Standardise(nn.Module):
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
         mean, deviation = self.mean.unsqueeze(-2), self.deviation.unsqueeze(-2)
         return (frames - mean) / deviation * _mask_like(frames, lengths)
+
+
+class LayerMixture(nn.Module):
+    """A weighted mean over layers, the weights a learned softmax; a single layer is passed on, without parameters.
+
+    Args:
+        num_layers: L.
+
+    Shape:
+        values ``[B, L, ...]`` -> ``[B, ...]``
+
+    Source: Peters et al. 2018, "Deep Contextualized Word Representations", section 3.2.
+    """
+
+    def __init__(self, num_layers: int):
+        super().__init__()
+        self.register_parameter("scores", nn.Parameter(torch.zeros(num_layers)) if num_layers > 1 else None)
+
+    def weights(self) -> Tensor | None:
+        """The weight of each layer [L], which sum to one; None for a single layer."""
+        return None if self.scores is None else self.scores.softmax(dim=0)
+
+    def forward(self, values: Tensor) -> Tensor:
+        if self.scores is None:
+            return values.squeeze(1)
+        return torch.einsum("l,bl...->b...", self.weights(), values)
+
+
+class EmbeddingScale(nn.Module):
+    """Standardise embeddings by the mean and deviation of the training utterances' own; the identity until fitted.
+
+    Args:
+        size: E, of the embeddings.
+
+    Shape:
+        embeddings ``[B, E]`` -> ``[B, E]``
+    """
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("deviation", torch.ones(size))
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        return (embeddings - self.mean) / self.deviation
+
+    def fit(self, embeddings: Tensor) -> None:
+        """Fit to the embeddings [N, E] of all training utterances, not yet scaled. Constant features stay unscaled."""
+        deviation, mean = torch.std_mean(embeddings.double(), dim=0, correction=0)
+        constant = deviation <= _LARGEST_RATIO * deviation.max()
+        self.mean.copy_(mean)  # in place: the head may be on a GPU already
+        self.deviation.copy_(torch.where(constant, 1.0, deviation))
 
 
 class InstanceNorm(nn.Module):
@@ -376,9 +362,14 @@ class BidirectionalGRU(nn.Module):
 
 def _joint_weights(onwards: nn.GRU, backwards: nn.GRU) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Both directions' weights, as `BidirectionalRecurrence` takes them."""
-    names = ("weight_ih_l0", "bias_ih_l0", "weight_hh_l0", "bias_hh_l0")
     of_inputs, input_bias, of_states, bias = (
-        torch.stack([getattr(onwards, name), getattr(backwards, name)]) for name in names
+        torch.stack(pair)
+        for pair in (
+            (onwards.weight_ih_l0, backwards.weight_ih_l0),
+            (onwards.bias_ih_l0, backwards.bias_ih_l0),
+            (onwards.weight_hh_l0, backwards.weight_hh_l0),
+            (onwards.bias_hh_l0, backwards.bias_hh_l0),
+        )
     )
     gates = 2 * onwards.hidden_size  # r and z have one bias, n has one inside the reset gate and one outside
     input_bias = torch.cat([input_bias[:, :gates] + bias[:, :gates], input_bias[:, gates:]], dim=1)

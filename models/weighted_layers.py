@@ -6,34 +6,27 @@ Benchmark", section 3: weighted sum of hidden states, mean pooling, linear trans
 
 from typing import Annotated, Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from models.layers import HeadOutput, HeadSettings, LayerList, mean_over_time
+from models.head import Head, HeadOutput, HeadSettings, Layers, View
+from models.layers import LayerMixture, mean_over_time
 
 
 class WeightedLayersSettings(HeadSettings):
     """``model: weighted_layers``.
 
     Attributes:
-        layers: which of the stored layers to mix.
+        layers: which of the stored layers to mix; null: only the last one.
         projection: size of the mixture's projection.
     """
 
     model: Literal["weighted_layers"]
-    layers: LayerList = "all"
+    layers: Layers | None = "all"
     projection: Annotated[int, Field(ge=1)] = 256
 
-    @property
-    def moments(self) -> int:
-        return 1
 
-    def choose_layers(self, stored: list[int]) -> list[int]:
-        return stored if self.layers == "all" else self.layers
-
-
-class WeightedLayersHead(nn.Module):
+class WeightedLayersHead(Head):
     """Softmax-weighted sum over layers, projection, mean over time, linear.
 
     All but the softmax is linear in the frames, so that the mean over time comes first: the same function, and a
@@ -44,17 +37,15 @@ class WeightedLayersHead(nn.Module):
     """
 
     def __init__(self, settings: WeightedLayersSettings, dimension: int, num_classes: int, num_layers: int):
-        super().__init__()
-        self.embedding_size = settings.projection
-        self.layer_scores = nn.Parameter(torch.zeros(num_layers))
+        super().__init__(settings, embedding_size=settings.projection)
+        self.mixture = LayerMixture(num_layers)
         self.projection = nn.Linear(dimension, settings.projection)
         self.classifier = nn.Linear(settings.projection, num_classes)
 
-    def layer_weights(self) -> Tensor:
-        """How much each layer counts [L]; they sum to one."""
-        return self.layer_scores.softmax(dim=0)
+    @classmethod
+    def view(cls, settings: WeightedLayersSettings) -> View:
+        return View.MEAN
 
     def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:
-        mixture = torch.einsum("l,bld->bd", self.layer_weights(), mean_over_time(frames, lengths))
-        embedding = self.projection(mixture)
+        embedding = self.projection(self.mixture(mean_over_time(frames, lengths)))
         return HeadOutput(self.classifier(embedding), embedding)

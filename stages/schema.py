@@ -14,10 +14,9 @@ from data.splits import SplitSettings
 from evaluation.settings import EvaluateSettings
 from features.settings import SslSettings
 from models import HEADS
-from models.layers import HeadSettings
+from models.head import HeadSettings
 from report.settings import ReportSettings
 from stages.params import parse, read_yaml
-from training.batches import listed_layers
 from training.settings import TrainingSettings
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
@@ -98,10 +97,10 @@ class Params(Settings):
             )
         if stored := self.features[settings.features].known_layers():
             asked = settings.choose_layers(stored)
-            missing = sorted(set(listed_layers(asked)) - set(stored))
+            missing = sorted(set(asked) - set(stored))
             if missing:
                 raise UserError(
-                    f"params.yaml: {where}.{'layer' if isinstance(asked, int) else 'layers'}: "
+                    f"params.yaml: {where}.layers: "
                     f"{', '.join(map(str, missing))} is not stored by features.{settings.features} ({stored})"
                 )
             if settings.model == "weighted_layers" and len(asked) < 2:

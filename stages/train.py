@@ -12,15 +12,14 @@ from tqdm import tqdm
 from data.roles import ROLES, fold_columns
 from features.current import check_checkpoint
 from features.store import FeatureSet
-from models.layers import HeadSettings
+from models.head import HeadSettings, View
 from stages.code import training_code
 from stages.inputs import read_usable_splits
 from stages.pieces import Piece, fingerprint, make_pieces
 from stages.running import ARTIFACTS, run_stage
 from stages.schema import read_params
-from training.batches import listed_layers
 from training.convex import is_convex
-from training.fold import FoldJob, Utterances, check_job, seen_moments
+from training.fold import FoldJob, Utterances, check_job, seen_view
 from training.parallel import choose_workers, train_folds
 from training.schedule import Budget
 from training.settings import TrainingSettings
@@ -36,7 +35,7 @@ def main(name: str) -> None:
     classes = sorted(params.task.classes)  # DVC does not see their order, so it must not decide the logits
     features = FeatureSet(ARTIFACTS / "features" / head.features)
     check_checkpoint(params.features[head.features], features, ARTIFACTS / ".encoders")
-    features.check_layers(listed_layers(head.choose_layers(features.layers)))
+    features.check_layers(head.choose_layers(features.layers))
     splits = read_usable_splits(ARTIFACTS, features)
     device = params.runtime.choose_device().type
     folds = fold_columns(splits)
@@ -85,7 +84,7 @@ def main(name: str) -> None:
 
 def _seconds(head: HeadSettings, training: TrainingSettings, num_utterances: int) -> float:
     """About how long a run takes, if it is known to be short."""
-    if seen_moments(head, training) is None:
+    if seen_view(head, training) is View.FRAMES:
         return math.inf
     if is_convex(head, training):
         return _SECONDS_PER_SOLUTION

@@ -192,10 +192,12 @@ def tiny_params(preset: str = "demo", **training) -> dict:
             features["checkpoint"] = TINY_ENCODER
     short = {"steps": 3, "validate_every": 2} if "steps" in params["training"] else {"epochs": 1}
     params["training"].update({**short, "seeds": [1], "batch_size": 8, **training})
-    small = {"layer": 2, "hidden_size": 4, "num_layers": 1, "classifier": [4]}
+    small = {"hidden_size": 4, "num_layers": 1, "classifier": [4]}
     for head in params["heads"].values():
         head.pop("epochs", None)
         head.update({name: value for name, value in small.items() if name in head})
+        if isinstance(head.get("layers"), list):
+            head["layers"] = [2]
     if params["split"]["scheme"] == "speaker":
         params["split"]["folds"] = 4
     params["evaluate"]["bootstrap"] = 100

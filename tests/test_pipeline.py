@@ -84,7 +84,7 @@ def test_a_head_trains_again_when_code_that_it_runs_changes_and_only_then(projec
         assert change.encoded == 0
         return change.ran
 
-    (project.folder / "models/mlp.py").write_text("from models.layers import HeadOutput\n")
+    (project.folder / "models/mlp.py").write_text("from models.head import Head\n")
     assert edit("models/__init__.py", "import models.mlp") == ["code"]
     assert edit("models/gru.py", "SOMETHING = 1") == ["code", "train@gru", "evaluate@gru", "compare"]
     halved = "whole = FeatureSet.frames\nFeatureSet.frames = lambda self, *where: whole(self, *where) * np.float16(0.5)"

@@ -1,6 +1,6 @@
 """Training frames changed at random, so that the head cannot rely on chance detail.
 
-All functions take standardised frames [B, T, D] or [B, L, T, D] with lengths [B]; padding stays zero. Randomness comes
+All functions take standardised frames [B, L, T, D] with lengths [B]; padding stays zero. Randomness comes
 from torch's global generators, which a run has seeded.
 """
 
@@ -15,7 +15,7 @@ from training.settings import TrainingSettings
 
 @dataclass(frozen=True)
 class Batch:
-    """Frames [B, T, D] or [B, L, T, D], lengths [B], and targets as probabilities: emotions [B, C], speakers [B, S]."""
+    """Frames [B, L, T, D], lengths [B], and targets as probabilities: emotions [B, C], speakers [B, S]."""
 
     frames: Tensor
     lengths: Tensor
@@ -39,14 +39,14 @@ def augment(batch: Batch, training: TrainingSettings) -> Batch:
     frames = batch.frames
     if training.noise:
         noise = training.noise * torch.randn_like(frames)
-        frames = frames + noise * _per_utterance(_chosen(training.noise_probability, count, device), frames)
+        frames = frames + noise * _per_utterance(_chosen(training.noise_probability, count, device))
     if training.time_mask:
         shares = training.time_mask * _chosen(training.time_mask_probability, count, device)
         frames = _mask_time(frames, lengths, shares, training)
     if training.feature_mask:
         frames = mask_features(frames, training.feature_mask * torch.rand(count, device=device))
     real = frame_mask(lengths, frames.shape[-2])
-    return Batch(frames * _as_frames(real, frames), lengths, batch.emotions, batch.speakers)
+    return Batch(frames * _as_frames(real), lengths, batch.emotions, batch.speakers)
 
 
 def stretch_time(frames: Tensor, lengths: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,9 +65,9 @@ def stretch_time(frames: Tensor, lengths: Tensor, factors: Tensor) -> tuple[Tens
     position = torch.minimum(steps * scale[:, None], (lengths - 1)[:, None])  # [B, T']
     before = position.floor().long()
     after = torch.minimum(before + 1, (lengths - 1)[:, None])
-    share = _as_frames(position - before, frames)
+    share = _as_frames(position - before)
     mixed = _take(frames, before) * (1 - share) + _take(frames, after) * share
-    return mixed * _as_frames(frame_mask(stretched, len(steps)), frames), stretched
+    return mixed * _as_frames(frame_mask(stretched, len(steps))), stretched
 
 
 def mix(batch: Batch, partners: Tensor, shares: Tensor) -> Batch:
@@ -82,8 +82,8 @@ def mix(batch: Batch, partners: Tensor, shares: Tensor) -> Batch:
     """
     steps = torch.arange(batch.frames.shape[-2], device=batch.frames.device)
     partner = _take(batch.frames[partners], steps % batch.lengths[partners][:, None])
-    share = _per_utterance(shares, batch.frames)
-    real = _as_frames(frame_mask(batch.lengths, len(steps)), batch.frames)
+    share = _per_utterance(shares)
+    real = _as_frames(frame_mask(batch.lengths, len(steps)))
     emotions, speakers = (
         shares[:, None] * own + (1 - shares[:, None]) * own[partners] for own in (batch.emotions, batch.speakers)
     )
@@ -91,7 +91,7 @@ def mix(batch: Batch, partners: Tensor, shares: Tensor) -> Batch:
 
 
 def mask_span(frames: Tensor, lengths: Tensor, shares: Tensor, factor: float = 0.0) -> Tensor:
-    """Multiply a share [B] of each utterance's frames, one stretch at a random place, by a factor.
+    """Multiply a share [B] of each utterance's frames, one span that begins at random, by a factor.
 
     Standardised frames times 0 are the training mean.
     """
@@ -99,7 +99,7 @@ def mask_span(frames: Tensor, lengths: Tensor, shares: Tensor, factor: float = 0
     start = torch.rand(len(lengths), device=frames.device) * (lengths - width)
     steps = torch.arange(frames.shape[-2], device=frames.device)
     masked = (steps >= start[:, None]) & (steps < (start + width)[:, None])
-    return frames * _as_frames(torch.where(masked, factor, 1.0), frames)
+    return frames * _as_frames(torch.where(masked, factor, 1.0))
 
 
 def mask_frames(frames: Tensor, lengths: Tensor, shares: Tensor, factor: float = 0.0) -> Tensor:
@@ -108,13 +108,13 @@ def mask_frames(frames: Tensor, lengths: Tensor, shares: Tensor, factor: float =
     draws = draws.masked_fill(~frame_mask(lengths, frames.shape[-2]), 2)
     ranks = draws.argsort(dim=1).argsort(dim=1)
     masked = ranks < (shares * lengths).round()[:, None]
-    return frames * _as_frames(torch.where(masked, factor, 1.0), frames)
+    return frames * _as_frames(torch.where(masked, factor, 1.0))
 
 
 def mask_features(frames: Tensor, shares: Tensor) -> Tensor:
     """Set about a share [B] of each utterance's features, the same ones in all its frames, to zero."""
     kept = torch.rand(len(frames), frames.shape[-1], device=frames.device) >= shares[:, None]
-    return frames * kept.view(len(frames), *[1] * (frames.dim() - 2), -1)
+    return frames * kept[:, None, None]
 
 
 def _mask_time(frames: Tensor, lengths: Tensor, shares: Tensor, training: TrainingSettings) -> Tensor:
@@ -129,17 +129,17 @@ def _chosen(probability: float, count: int, device: torch.device) -> Tensor:
     return torch.rand(count, device=device) < probability
 
 
-def _per_utterance(values: Tensor, frames: Tensor) -> Tensor:
+def _per_utterance(values: Tensor) -> Tensor:
     """Values [B], as they broadcast over frames."""
-    return values.view(-1, *[1] * (frames.dim() - 1))
+    return values[:, None, None, None]
 
 
-def _as_frames(values: Tensor, frames: Tensor) -> Tensor:
+def _as_frames(values: Tensor) -> Tensor:
     """Values per frame [B, T], as they broadcast over frames."""
-    return values[:, None, :, None] if frames.dim() == 4 else values[..., None]
+    return values[:, None, :, None]
 
 
 def _take(frames: Tensor, index: Tensor) -> Tensor:
-    """Frames at some places [B, T'] of the time axis."""
-    index = _as_frames(index, frames)
+    """The frames at some indices [B, T'] of the time axis."""
+    index = _as_frames(index)
     return frames.gather(-2, index.expand(*frames.shape[:-2], index.shape[-2], frames.shape[-1]))

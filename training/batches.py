@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from features.store import FeatureSet
+from models.head import View
 
 _GPU_SHARE = 0.6  # of the GPU's free memory may hold frames
 
 
 class FrameSource(Protocol):
-    """Anything that gathers padded batches: frames float32 [B, T, D] or [B, L, T, D], lengths [B]."""
+    """Anything that gathers padded batches: frames float32 [B, L, T, D], lengths [B]."""
 
     def gather(self, identifiers: Sequence[str]) -> tuple[Tensor, Tensor]: ...
 
@@ -26,14 +27,12 @@ class FrameSource(Protocol):
 class MappedFrames:
     """Frames from the memory map, which all processes share; may be larger than memory."""
 
-    def __init__(self, features: FeatureSet, layers: int | list[int], device: torch.device):
+    def __init__(self, features: FeatureSet, layers: list[int], device: torch.device):
         self._features, self._layers, self._device = features, layers, device
 
     def gather(self, identifiers: Sequence[str]) -> tuple[Tensor, Tensor]:
         """See `FrameSource`."""
-        frames, lengths = self._features.gather(identifiers, listed_layers(self._layers))
-        if isinstance(self._layers, int):
-            frames = frames.squeeze(1)
+        frames, lengths = self._features.gather(identifiers, self._layers)
         if self._device.type == "cuda":
             frames = frames.pin_memory()
         return frames.to(self._device, non_blocking=True), lengths.to(self._device)
@@ -42,17 +41,16 @@ class MappedFrames:
 class DeviceFrames:
     """All frames of some layers as flat tensors on the device, as stored; batches are gathered there by index."""
 
-    def __init__(self, features: FeatureSet, layers: int | list[int], device: torch.device):
-        several = listed_layers(layers)
-        self._single, self._device = isinstance(layers, int), device
-        self._flat = [_concatenated(features.maps(layer), device) for layer in several]
+    def __init__(self, features: FeatureSet, layers: list[int], device: torch.device):
+        self._device = device
+        self._flat = [_concatenated(features.maps(layer), device) for layer in layers]
         self._restoring = [
             [_concatenated(each, device) for each in features.offsets_and_scales(layer)]
             if features.is_quantised
             else None
-            for layer in several
+            for layer in layers
         ]
-        bases = _bases(len(rows) for rows in features.maps(several[0]))
+        bases = _bases(len(rows) for rows in features.maps(layers[0]))
         utterances = _bases(len(shard.ids) for shard in features.shards)
         self._rows = {
             identifier: (
@@ -76,7 +74,7 @@ class DeviceFrames:
                 offset, scale = (each[utterances][:, None].float() for each in restoring)
                 frames = frames * scale + offset
             layers.append(frames * real)
-        return layers[0] if self._single else torch.stack(layers, dim=1), lengths
+        return torch.stack(layers, dim=1), lengths
 
 
 class MomentFrames:
@@ -87,27 +85,26 @@ class MomentFrames:
 
     Args:
         moments: of the utterances.
-        count: 1 for the mean, 2 for mean and deviation.
-        layers: one, or several.
+        view: the mean, or mean and deviation.
         device: where batches go.
     """
 
-    def __init__(self, moments: "UtteranceMoments", count: int, layers: int | list[int], device: torch.device):
-        self._moments, self._count, self._single, self._device = moments, count, isinstance(layers, int), device
+    def __init__(self, moments: "UtteranceMoments", view: View, device: torch.device):
+        self._moments, self._view, self._device = moments, view, device
         self._frames: dict[str, Tensor] = {}
 
     def gather(self, identifiers: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Frames [B, 1 or 2, D] or [B, L, 1 or 2, D], lengths [B] of ones or twos."""
+        """Frames [B, L, 1 or 2, D], lengths [B] of ones or twos."""
         frames = torch.stack([self._few_frames(identifier) for identifier in identifiers])
-        return frames, torch.full((len(frames),), self._count, device=self._device)
+        return frames, torch.full((len(frames),), self._view.value, device=self._device)
 
     def _few_frames(self, identifier: str) -> Tensor:
         if identifier not in self._frames:
             moments = self._moments.of(identifier)
             deviation = np.sqrt(moments.variance)
-            few = [moments.mean] if self._count == 1 else [moments.mean - deviation, moments.mean + deviation]
+            few = [moments.mean] if self._view is View.MEAN else [moments.mean - deviation, moments.mean + deviation]
             frames = torch.from_numpy(np.stack(few, axis=1)).float()  # [L, 1 or 2, D]
-            self._frames[identifier] = (frames[0] if self._single else frames).to(self._device)
+            self._frames[identifier] = frames.to(self._device)
         return self._frames[identifier]
 
 
@@ -154,14 +151,9 @@ class UtteranceMoments:
         return mean, np.sqrt(np.maximum(variance, 1e-10))
 
 
-def listed_layers(layers: int | list[int]) -> list[int]:
-    """One layer (frames [T, D]) or several (frames [L, T, D]), as a list."""
-    return [layers] if isinstance(layers, int) else layers
-
-
-def open_moments(features: FeatureSet, layers: int | list[int]) -> UtteranceMoments:
+def open_moments(features: FeatureSet, layers: list[int]) -> UtteranceMoments:
     """The moments of a feature set, shared by all runs of this process on the same features."""
-    return _moments(features.folder.resolve(), features.digest, tuple(listed_layers(layers)))
+    return _moments(features.folder.resolve(), features.digest, tuple(layers))
 
 
 @lru_cache(maxsize=1)
@@ -169,11 +161,11 @@ def _moments(folder: Path, digest: str, layers: tuple[int, ...]) -> UtteranceMom
     return UtteranceMoments(FeatureSet(folder, verify=False), layers)
 
 
-def open_frames(features: FeatureSet, layers: int | list[int], device: torch.device) -> FrameSource:
+def open_frames(features: FeatureSet, layers: list[int], device: torch.device) -> FrameSource:
     """The faster source that fits: the GPU's memory if there is one and it has room, else the memory map."""
     if device.type == "cuda":
         torch.cuda.empty_cache()  # what an earlier fold held
-        size = sum(rows.nbytes for layer in listed_layers(layers) for rows in features.maps(layer))
+        size = sum(rows.nbytes for layer in layers for rows in features.maps(layer))
         if size < _GPU_SHARE * torch.cuda.mem_get_info(device)[0]:
             with suppress(torch.OutOfMemoryError):  # another process may have been faster
                 return DeviceFrames(features, layers, device)
@@ -181,21 +173,20 @@ def open_frames(features: FeatureSet, layers: int | list[int], device: torch.dev
 
 
 def standardising_statistics(
-    features: FeatureSet, layers: int | list[int], identifiers: Sequence[str], of_means: bool
+    features: FeatureSet, layers: list[int], identifiers: Sequence[str], of_means: bool
 ) -> tuple[Tensor, Tensor]:
-    """Mean and deviation per feature over some utterances: [D] of one layer, [L, D] of several.
+    """Mean and deviation per layer and feature [L, D] over some utterances.
 
     Args:
         features: the feature set.
-        layers: one, or several.
+        layers: of them.
         identifiers: of the training utterances.
         of_means: whether of the utterances' means, rather than of all their frames.
     """
     moments = open_moments(features, layers)
     statistics = moments.of_means(identifiers) if of_means else moments.of_frames(identifiers)
-    mean, deviation = map(torch.from_numpy, statistics)
-    mean, deviation = mean.float(), deviation.float()
-    return (mean[0], deviation[0]) if isinstance(layers, int) else (mean, deviation)
+    mean, deviation = (torch.from_numpy(values).float() for values in statistics)
+    return mean, deviation
 
 
 def shuffled_batches(count: int, batch_size: int, generator: torch.Generator) -> Iterator[list[int]]:

@@ -9,27 +9,22 @@ from torch import Tensor, nn
 
 from data.errors import UserError
 from models import HEADS
-from models.adversary import AdversarialHead
 from models.building import build_head
-from models.layers import HeadOutput, Standardise
+from models.head import Head, HeadOutput
+from models.layers import Standardise
 
 
 class StandardisedHead(nn.Module):
     """A head that standardises its input with the training frames' statistics.
 
     Shape:
-        frames ``[B, T, D]`` or ``[B, L, T, D]`` as stored, lengths ``[B]`` -> `HeadOutput`
+        frames ``[B, L, T, D]`` as stored, lengths ``[B]`` -> `HeadOutput`
     """
 
-    def __init__(self, head: nn.Module, mean: Tensor, deviation: Tensor):
+    def __init__(self, head: Head, mean: Tensor, deviation: Tensor):
         super().__init__()
         self.standardise = Standardise(mean, deviation)
         self.head = head
-
-    @property
-    def plain_head(self) -> nn.Module:
-        """The head without its speaker classifier."""
-        return self.head.head if isinstance(self.head, AdversarialHead) else self.head
 
     def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:
         return self.head(self.standardise(frames, lengths), lengths)
@@ -50,7 +45,7 @@ def load_head(folder: Path) -> tuple[StandardisedHead, dict]:
 
     Returns:
         The model in evaluation mode, and its config: ``classes`` in the order of the logits, ``settings``,
-        ``features`` (set and recipe), ``layers`` (one, or a list), ``dimension`` and so on.
+        ``features`` (set and recipe), ``layers``, ``dimension`` and so on.
 
     Raises:
         UserError: a file is missing or damaged.
@@ -59,9 +54,8 @@ def load_head(folder: Path) -> tuple[StandardisedHead, dict]:
         config = json.loads((folder / "config.json").read_text())
         settings = HEADS[config["settings"]["model"]][0](**config["settings"])
         state = load_file(folder / "model.safetensors")
-        num_layers = None if isinstance(config["layers"], int) else len(config["layers"])
         speakers = len(config["speakers"]), config["training"]["speaker_classifier"]
-        head = build_head(settings, config["dimension"], len(config["classes"]), num_layers, *speakers)
+        head = build_head(settings, config["dimension"], len(config["classes"]), len(config["layers"]), *speakers)
         model = StandardisedHead(head, state["standardise.mean"], state["standardise.deviation"])
         model.load_state_dict(state)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:

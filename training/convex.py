@@ -11,7 +11,8 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from models.layers import HeadSettings
+from models.building import head_class
+from models.head import HeadSettings
 from training.settings import TrainingSettings
 
 _PARTS = 5  # of the cross-validation over training speakers, where there is no validation set
@@ -33,7 +34,7 @@ class Examples:
 def is_convex(head: HeadSettings, training: TrainingSettings) -> bool:
     """Whether a head's loss is the plain, or class-weighted, cross-entropy of a linear layer, with an L2 penalty."""
     plain = not (training.adversarial_weight or training.augment or training.label_smoothing)
-    return plain and training.sampling == "shuffled" and getattr(head, "l2", None) is not None
+    return plain and training.sampling == "shuffled" and head_class(head).l2_strengths(head) is not None
 
 
 def fit_linear(

@@ -18,14 +18,14 @@ from torch.nn import functional
 from data.errors import UserError
 from data.measured import peak_memory, restart_gpu_peak, write_measurement
 from features.store import FeatureSet
-from models.building import build_head
-from models.layers import HeadSettings, frame_mask
+from models.building import build_head, head_class
+from models.head import HeadSettings, View
+from models.layers import frame_mask
 from training.augmentation import Batch, augment
 from training.batches import (
     FrameSource,
     MomentFrames,
     balanced_batches,
-    listed_layers,
     open_frames,
     open_moments,
     shuffled_batches,
@@ -135,9 +135,9 @@ def check_job(job: FoldJob) -> None:
         )
 
 
-def seen_moments(head: HeadSettings, training: TrainingSettings) -> int | None:
-    """How much training needs of each utterance: 1, its mean; 2, mean and deviation; None, all frames."""
-    return None if training.augment else head.moments
+def seen_view(head: HeadSettings, training: TrainingSettings) -> View:
+    """What training needs of each utterance: augmentation changes frames, so it needs all of them."""
+    return View.FRAMES if training.augment else head_class(head).view(head)
 
 
 def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: None) -> None:
@@ -163,24 +163,23 @@ def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
     device = torch.device(job.device)
     restart_gpu_peak(job.device)
     features = FeatureSet(job.features, verify=False)  # the stage has verified it
-    layers = job.head.choose_layers(features.layers)
-    features.check_layers(listed_layers(layers))
-    num_layers = None if isinstance(layers, int) else len(layers)
-    mean, deviation = torch.zeros(features.dimension), torch.ones(features.dimension)
-    moments = seen_moments(job.head, job.training)
+    layers = features.check_layers(job.head.choose_layers(features.layers))
+    shape = len(layers), features.dimension
+    mean, deviation = torch.zeros(shape), torch.ones(shape)
+    view = seen_view(job.head, job.training)
     if job.training.standardise:
         train = job.roles["train"].ids
-        mean, deviation = standardising_statistics(features, layers, train, of_means=moments is not None)
+        mean, deviation = standardising_statistics(features, layers, train, of_means=view is not View.FRAMES)
     num_speakers = len(job.train_speakers) if job.training.adversarial_weight else 0
     speakers = num_speakers, job.training.speaker_classifier
-    head = build_head(job.head, features.dimension, len(job.classes), num_layers, *speakers)
+    head = build_head(job.head, features.dimension, len(job.classes), len(layers), *speakers)
     model = StandardisedHead(head, mean, deviation).to(device)
-    if moments is None:
+    if view is View.FRAMES:
         frames = open_frames(features, layers, device)
     else:
-        frames = MomentFrames(open_moments(features, layers), moments, layers, device)
-    if job.training.standardise and hasattr(model.plain_head, "fit_scale"):
-        model.plain_head.fit_scale(predict(model, frames, job.roles["train"].ids).embeddings)
+        frames = MomentFrames(open_moments(features, layers), view, device)
+    if job.training.standardise and (scale := head.embedding_scale) is not None:
+        scale.fit(predict(model, frames, job.roles["train"].ids).embeddings)
     config = {
         "format": "emocache-head",
         "format_version": 1,
@@ -204,9 +203,8 @@ def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
         best_epoch, epochs_run = run.fit(on_epochs)
         config |= {"best_epoch": best_epoch, "epochs_run": epochs_run, "num_epochs": run.budget.num_epochs}
         seconds_per_epoch = run.seconds_per_epoch
-    if hasattr(model.plain_head, "layer_weights"):
-        weights = model.plain_head.layer_weights().tolist()
-        config["layer_weights"] = dict(zip(map(str, layers), weights, strict=True))
+    if (weights := head.layer_weights()) is not None:
+        config["layer_weights"] = dict(zip(map(str, layers), weights.tolist(), strict=True))
     save_head(model, config, job.folder)
     start = time.perf_counter()
     predictions = {
@@ -230,7 +228,8 @@ def _solve(model: StandardisedHead, frames: FrameSource, job: FoldJob, config: d
     """Put a convex head at its minimum, and write history.csv; return config.json's content and the seconds taken."""
     start = time.perf_counter()
     parts = {role: _examples(model, frames, job.roles[role]) for role in ("train", "validation")}
-    strength, compared = fit_linear(model.plain_head.classifier, job.head.l2, *parts.values(), job.training)
+    strengths = head_class(job.head).l2_strengths(job.head)
+    strength, compared = fit_linear(model.head.classifier, strengths, *parts.values(), job.training)
     seconds = time.perf_counter() - start
     measured = {"epoch": 1, "l2": strength}
     for role, examples in parts.items():
@@ -242,7 +241,7 @@ def _solve(model: StandardisedHead, frames: FrameSource, job: FoldJob, config: d
 
 
 def _examples(model: StandardisedHead, frames: FrameSource, utterances: Utterances) -> Examples:
-    embeddings = np.zeros((0, model.plain_head.embedding_size))
+    embeddings = np.zeros((0, model.head.embedding_size))
     if utterances.ids:
         embeddings = predict(model, frames, utterances.ids).embeddings.double().numpy()
     return Examples(embeddings, np.array(utterances.labels), utterances.speakers)
@@ -266,7 +265,7 @@ class TrainingRun:
         self.training, self.train = job.training, job.roles["train"]
         self.device = torch.device(job.device)
         self.budget = Budget.of(self.training, len(self.train.ids))
-        self.optimizer = make_optimizer(model, self.training)
+        self.optimizer = make_optimizer(model.head, self.training)
         self.scheduler = make_scheduler(self.optimizer, self.training, self.budget)
         self.objective = Objective(self.training, self.train.labels, len(job.classes), self.device)
         self.generator = torch.Generator().manual_seed(job.seed * 1_000_003 + job.fold)

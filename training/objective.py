@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.layers import HeadOutput
+from models.head import HeadOutput
 from training.settings import TrainingSettings
 
 

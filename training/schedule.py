@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
+from models.head import Head
 from training.settings import TrainingSettings
 
 _FIRST_CYCLE = 0.25  # of all steps, under ``cosine_restarts``
@@ -43,12 +43,11 @@ class Budget:
         return round(training.warmup * unit)
 
 
-def make_optimizer(model: nn.Module, training: TrainingSettings) -> torch.optim.Optimizer:
-    """Adam or AdamW; parameters of modules called ``...classifier`` learn ``classifier_rate`` times as fast."""
-    classifiers, others = [], []
-    for name, parameter in model.named_parameters():
-        parts = name.split(".")[:-1]
-        (classifiers if any(part.endswith("classifier") for part in parts) else others).append(parameter)
+def make_optimizer(head: Head, training: TrainingSettings) -> torch.optim.Optimizer:
+    """Adam or AdamW; the parameters of the head's classifiers learn ``classifier_rate`` times as fast."""
+    classifiers = [parameter for classifier in head.classifiers for parameter in classifier.parameters()]
+    known = set(classifiers)
+    others = [parameter for parameter in head.parameters() if parameter not in known]
     groups = [
         {"params": others, "lr": training.learning_rate},
         {"params": classifiers, "lr": training.learning_rate * training.classifier_rate},

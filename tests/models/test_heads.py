@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from models import HEADS
-from models.building import build_head
+from models.building import build_head, head_class
+from models.head import Head, HeadSettings, View
 from models.layers import (
     AttentiveStatistics,
     BidirectionalGRU,
@@ -27,12 +28,11 @@ from models.layers import (
 )
 
 PARTS = ("positions", "instance_norm", "attention", "enhancement")
-SIZE, CLASSES, SPEAKERS = 12, 4, 3
-STORED = [0, 1, 2, 5]
+SIZE, CLASSES, SPEAKERS, LAYERS = 12, 4, 3, 3
 VARIANTS = [
     {"model": "linear"},
+    {"model": "linear", "statistics": ["deviation", "mean"]},
     {"model": "weighted_layers", "projection": 6},
-    {"model": "weighted_layers", "layers": [1, 5]},
     {"model": "frame_mlp", "hidden_size": 16},
     {"model": "attentive_statistics", "hidden_size": 8, "attention_size": 6},
     {"model": "attentive_statistics", "num_layers": 0},
@@ -47,31 +47,41 @@ VARIANTS = [
     {"model": "enhanced_gru", "hidden_size": 8, "pooling": ["deviation", "mean"], "classifier": [6]},
     *({"model": "enhanced_gru", "hidden_size": 8, part: False} for part in PARTS),
 ]
-every_head = pytest.mark.parametrize("variant", VARIANTS, ids=lambda each: "-".join(map(str, each.values())))
+every_head = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: "-".join(map(str, variant.values())))
+one_or_several_layers = pytest.mark.parametrize("num_layers", [1, LAYERS])
+every_kind_of_features = pytest.mark.parametrize(
+    ("num_layers", "dimension"), [(1, 13), (LAYERS, 13), (1, 768), (LAYERS, 768)]
+)
 
 
-def head(variant, num_speakers=0):
+def head(variant, num_speakers=0, num_layers=1, dimension=SIZE):
     settings = HEADS[variant["model"]][0](features="f", **variant)
-    layers = settings.choose_layers(STORED)
-    num_layers = None if isinstance(layers, int) else len(layers)
-    return build_head(settings, SIZE, CLASSES, num_layers, num_speakers).eval()
-
-
-def random_frames(variant, count, num_frames):
-    """[B, T, D], or [B, L, T, D] for heads of several layers."""
-    layers = HEADS[variant["model"]][0](features="f", **variant).choose_layers(STORED)
-    return torch.randn(count, *([] if isinstance(layers, int) else [len(layers)]), num_frames, SIZE)
+    return build_head(settings, dimension, CLASSES, num_layers, num_speakers).eval()
 
 
 def test_every_registered_head_is_tested():
     assert {variant["model"] for variant in VARIANTS} == set(HEADS)
 
 
+@pytest.mark.parametrize("model", HEADS)
+def test_every_head_reads_the_last_layer_all_of_them_or_those_listed(model):
+    def layers(**settings):
+        return HEADS[model][0](model=model, features="f", **settings).choose_layers([0, 3, 5, 9])
+
+    assert (layers(layers=None), layers(layers="all"), layers(layers=[3, 5])) == ([9], [0, 3, 5, 9], [3, 5])
+    assert layers() == ([0, 3, 5, 9] if model == "weighted_layers" else [9])
+    for wrong in ([5, 3], [3, 3]):
+        with pytest.raises(ValidationError, match="list each layer once, in increasing order"):
+            layers(layers=wrong)
+
+
 @every_head
+@every_kind_of_features
 @torch.inference_mode()
-def test_prediction_does_not_depend_on_batch_mates_or_padding(variant):
-    model, lengths = head(variant, SPEAKERS), torch.tensor([7, 20, 1, 13])
-    frames = random_frames(variant, 4, 20)
+def test_prediction_does_not_depend_on_batch_mates_or_padding(variant, num_layers, dimension):
+    """Neither with MFCCs nor with an encoder's layers: every head takes every kind of features."""
+    model, lengths = head(variant, SPEAKERS, num_layers, dimension), torch.tensor([7, 20, 1, 13])
+    frames = torch.randn(4, num_layers, 20, dimension)
     for row, length in enumerate(lengths):
         frames[row, ..., length:, :] = 0
     together = model(frames, lengths)
@@ -84,20 +94,22 @@ def test_prediction_does_not_depend_on_batch_mates_or_padding(variant):
 
 
 @every_head
+@every_kind_of_features
 @torch.inference_mode()
-def test_what_stands_in_the_padding_does_not_matter(variant):
-    model, lengths = head(variant), torch.tensor([5, 9])
-    frames = random_frames(variant, 2, 9)
+def test_the_content_of_padding_does_not_matter(variant, num_layers, dimension):
+    model, lengths = head(variant, 0, num_layers, dimension), torch.tensor([5, 9])
+    frames = torch.randn(2, num_layers, 9, dimension)
     garbage = frames.clone()
     garbage[0, ..., 5:, :] = 1e4
     torch.testing.assert_close(model(frames, lengths).emotion_logits, model(garbage, lengths).emotion_logits)
 
 
 @every_head
-def test_every_parameter_gets_a_gradient(variant):
+@one_or_several_layers
+def test_every_parameter_gets_a_gradient(variant, num_layers):
     """From the emotions alone, so that no part's output is cut off."""
-    model = head(variant).train()
-    output = model(random_frames(variant, 3, 10), torch.tensor([10, 4, 7]))
+    model = head(variant, num_layers=num_layers).train()
+    output = model(torch.randn(3, num_layers, 10, SIZE), torch.tensor([10, 4, 7]))
     output.emotion_logits.square().sum().backward()
     without = [
         name for name, parameter in model.named_parameters() if parameter.grad is None or not parameter.grad.any()
@@ -106,12 +118,13 @@ def test_every_parameter_gets_a_gradient(variant):
 
 
 @every_head
-def test_padding_takes_no_part_in_training(variant):
+@one_or_several_layers
+def test_padding_takes_no_part_in_training(variant, num_layers):
     """Neither in the loss and the gradients, nor in batch norm's running statistics."""
-    lengths, frames = torch.tensor([9, 4, 7]), random_frames(variant, 3, 9)
+    lengths, frames = torch.tensor([9, 4, 7]), torch.randn(3, num_layers, 9, SIZE)
     padded = nn.functional.pad(frames, (0, 0, 0, 6), value=50.0)
     torch.manual_seed(1)
-    first = head(variant).train()
+    first = head(variant, num_layers=num_layers).train()
     for module in first.modules():
         if isinstance(module, nn.Dropout | nn.MultiheadAttention):
             setattr(module, "p" if isinstance(module, nn.Dropout) else "dropout", 0.0)
@@ -138,7 +151,7 @@ ATTENDING = [each for each in VARIANTS if "gru" in each["model"] and each.get("a
 def test_attention_runs_over_the_time_of_one_utterance(variant):
     model = head(variant)
     lengths = torch.tensor([6, 10])
-    frames = torch.randn(2, 10, SIZE)
+    frames = torch.randn(2, 1, 10, SIZE)
     weights = model(frames, lengths).attention
     queries = () if variant in POOLED_BY_ATTENTION else (10,)  # or every frame queries all frames
     assert weights.shape == (2, *queries, 10)
@@ -152,7 +165,7 @@ def test_attention_runs_over_the_time_of_one_utterance(variant):
 @torch.inference_mode()
 def test_without_attention_there_are_no_weights():
     for variant in ({"model": "gru", "attention": "none"}, {"model": "enhanced_gru", "attention": False}):
-        assert head(variant | {"hidden_size": 8})(torch.randn(1, 5, SIZE), torch.tensor([5])).attention is None
+        assert head(variant | {"hidden_size": 8})(torch.randn(1, 1, 5, SIZE), torch.tensor([5])).attention is None
 
 
 @pytest.mark.parametrize("poolings", [["maximum", "mean"], ["deviation", "maximum", "attention"]], ids=str)
@@ -164,7 +177,7 @@ def test_gru_joins_what_it_pools_in_the_order_named(poolings, attention):
         variant = {"model": "gru", "hidden_size": 8, "attention": attention, "pooling": list(pooling)}
         return head(variant)(frames, lengths).embedding
 
-    frames, lengths = torch.randn(2, 10, SIZE), torch.tensor([10, 6])
+    frames, lengths = torch.randn(2, 1, 10, SIZE), torch.tensor([10, 6])
     torch.testing.assert_close(embedding(*poolings), torch.cat([embedding(each) for each in poolings], dim=1))
     parts = [embedding(each) for each in ("mean", "maximum", "deviation", "attention")]
     assert not any(torch.allclose(one, other) for one, other in itertools.combinations(parts, 2))
@@ -178,7 +191,7 @@ def test_classifiers_have_the_hidden_layers_that_are_asked_for():
         return [(layer.in_features, layer.out_features) for layer in module if isinstance(layer, nn.Linear)]
 
     settings = HEADS["enhanced_gru"][0](features="f", classifier=[6, 5], **variant)
-    model = build_head(settings, SIZE, CLASSES, None, SPEAKERS, speaker_classifier=[7, 5])
+    model = build_head(settings, SIZE, CLASSES, 1, SPEAKERS, speaker_classifier=[7, 5])
     assert sizes(model.head.classifier) == [(16, 6), (6, 5), (5, CLASSES)]
     assert sizes(model.speaker_classifier) == [(16, 7), (7, 5), (5, SPEAKERS)]
     plain = head(variant, SPEAKERS)
@@ -187,7 +200,7 @@ def test_classifiers_have_the_hidden_layers_that_are_asked_for():
 
 
 def test_the_attentions_own_dropout_replaces_the_heads():
-    frames, lengths = torch.randn(1, 10, SIZE), torch.tensor([10])
+    frames, lengths = torch.randn(1, 1, 10, SIZE), torch.tensor([10])
     for dropout, of_attention, varies in ((0.0, 0.5, True), (0.0, None, False), (0.0, 0.0, False)):
         variant = {"model": "enhanced_gru", "hidden_size": 8, "dropout": dropout, "attention_dropout": of_attention}
         model = head(variant).train()
@@ -199,12 +212,12 @@ def test_the_attentions_own_dropout_replaces_the_heads():
 @torch.inference_mode()
 def test_gru_uses_every_frame_and_their_order():
     model, lengths = head({"model": "gru", "hidden_size": 8}), torch.tensor([10])
-    frames = torch.randn(1, 10, SIZE)
+    frames = torch.randn(1, 1, 10, SIZE)
     logits = model(frames, lengths).emotion_logits
-    assert not torch.allclose(logits, model(frames.flip(1), lengths).emotion_logits, atol=1e-4)
+    assert not torch.allclose(logits, model(frames.flip(2), lengths).emotion_logits, atol=1e-4)
     for step in range(10):
         changed = frames.clone()
-        changed[0, step] += 3
+        changed[0, 0, step] += 3
         assert not torch.allclose(logits, model(changed, lengths).emotion_logits, atol=1e-6)
 
 
@@ -213,8 +226,8 @@ def test_pooling_and_standardising_leave_padding_out():
     frames = torch.tensor([[[1.0], [3.0], [99.0]], [[-5.0], [-4.0], [-3.0]]])
     assert mean_over_time(frames, lengths).tolist() == [[2.0], [-4.0]]
     assert max_over_time(frames, lengths).tolist() == [[3.0], [-3.0]]
-    standardised = Standardise(torch.tensor([1.0]), torch.tensor([2.0]))(frames, lengths)
-    assert standardised[..., 0].tolist() == [[0.0, 1.0, 0.0], [-3.0, -2.5, -2.0]]
+    standardised = Standardise(torch.tensor([[1.0]]), torch.tensor([[2.0]]))(frames[:, None], lengths)
+    assert standardised[:, 0, :, 0].tolist() == [[0.0, 1.0, 0.0], [-3.0, -2.5, -2.0]]
 
 
 def test_time_reversal_turns_real_frames_only():
@@ -261,9 +274,10 @@ def test_the_gru_is_nearly_the_same_in_mixed_precision():
 
 
 @every_head
-def test_the_reversal_turns_the_speakers_gradient_round_once(variant):
+@one_or_several_layers
+def test_the_reversal_turns_the_speakers_gradient_round_once(variant, num_layers):
     """What reaches the head is minus alpha times the plain gradient; the classifier's own stays as it is."""
-    lengths, frames = torch.tensor([9, 4, 7]), random_frames(variant, 3, 9)
+    lengths, frames = torch.tensor([9, 4, 7]), torch.randn(3, num_layers, 9, SIZE)
 
     def gradients(alpha, reverse=True):
         model.zero_grad()
@@ -274,7 +288,7 @@ def test_the_reversal_turns_the_speakers_gradient_round_once(variant):
         own = {name: p.grad.clone() for name, p in model.speaker_classifier.named_parameters()}
         return own, {name: p.grad.clone() for name, p in model.head.named_parameters() if p.grad is not None}
 
-    model = head(variant, SPEAKERS)
+    model = head(variant, SPEAKERS, num_layers)
     own, plain = gradients(1.0, reverse=False)
     for alpha in (0.0, 0.5, 1.0):
         own_now, reversed_now = gradients(alpha)
@@ -319,7 +333,7 @@ def test_a_batch_of_a_single_frame_is_normalised_by_what_came_before():
     torch.testing.assert_close(norm(frame, torch.tensor([1])), before(frame, torch.tensor([1])))
     assert all(torch.equal(mine, other) for mine, other in zip(norm.buffers(), before.buffers(), strict=True))
     model = head({"model": "ecapa", "channels": 16}).train()
-    model(torch.randn(1, 1, SIZE), torch.tensor([1])).emotion_logits.sum().backward()
+    model(torch.randn(1, 1, 1, SIZE), torch.tensor([1])).emotion_logits.sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
@@ -361,11 +375,11 @@ def test_attention_in_context_sees_the_whole_utterance():
 @torch.inference_mode()
 def test_enhanced_gru_pools_by_mean_and_by_maximum_and_knows_the_order():
     model = head({"model": "enhanced_gru", "hidden_size": 8})
-    frames, lengths = torch.randn(1, 10, SIZE), torch.tensor([10])
+    frames, lengths = torch.randn(1, 1, 10, SIZE), torch.tensor([10])
     embedding = model(frames, lengths).embedding
     assert embedding.shape == (1, 32)
     assert (embedding[:, 16:] > embedding[:, :16]).all()  # a maximum over different frames is above their mean
-    assert not torch.allclose(embedding, model(frames.flip(1), lengths).embedding, atol=1e-4)
+    assert not torch.allclose(embedding, model(frames.flip(2), lengths).embedding, atol=1e-4)
 
 
 def test_a_pooling_named_twice_is_refused():
@@ -386,13 +400,85 @@ def test_heads_and_scales_that_do_not_divide_are_refused_with_those_that_do():
 @torch.inference_mode()
 def test_weighted_layers_is_a_mean_of_projected_mixtures():
     """The usual order, layer mixture then projection then mean over time, gives the same."""
-    model = head({"model": "weighted_layers", "projection": 6})
-    model.layer_scores.copy_(torch.tensor([0.3, -1.0, 2.0, 0.0]))
+    model = head({"model": "weighted_layers", "projection": 6}, num_layers=4)
+    model.mixture.scores.copy_(torch.tensor([0.3, -1.0, 2.0, 0.0]))
     frames, lengths = torch.randn(2, 4, 9, SIZE), torch.tensor([9, 5])
     mixture = (model.layer_weights()[:, None, None] * frames).sum(dim=1)
     expected = mean_over_time(model.projection(mixture), lengths)
     torch.testing.assert_close(model(frames, lengths).embedding, expected, rtol=1e-4, atol=1e-5)
     assert model.layer_weights().sum() == pytest.approx(1)
+
+
+SEQUENCE_HEADS = [variant for variant in VARIANTS if variant["model"] not in ("linear", "weighted_layers")]
+
+
+@pytest.mark.parametrize("variant", SEQUENCE_HEADS, ids=str)
+@torch.inference_mode()
+def test_heads_of_one_sequence_mix_several_layers_by_softmax_weights(variant):
+    """A head of several layers is the head of one layer on their weighted mean."""
+    several, one = head(variant, num_layers=LAYERS), head(variant)
+    several.mixture.scores.copy_(torch.tensor([0.5, -1.0, 2.0]))
+    weights = several.layer_weights()
+    torch.testing.assert_close(weights, torch.tensor([0.5, -1.0, 2.0]).softmax(dim=0))
+    one.load_state_dict({name: value for name, value in several.state_dict().items() if name != "mixture.scores"})
+    frames, lengths = torch.randn(2, LAYERS, 9, SIZE), torch.tensor([9, 5])
+    mixture = (weights[:, None, None] * frames).sum(dim=1, keepdim=True)
+    torch.testing.assert_close(several(frames, lengths).emotion_logits, one(mixture, lengths).emotion_logits)
+
+
+@every_head
+def test_a_head_of_a_single_layer_has_no_layer_weights(variant):
+    assert head(variant).layer_weights() is None
+    assert "mixture.scores" not in head(variant).state_dict()
+
+
+def test_linear_joins_its_layers_side_by_side():
+    model = head({"model": "linear", "statistics": ["deviation", "mean"]}, num_layers=2)
+    frames, lengths = torch.randn(1, 2, 9, SIZE), torch.tensor([9])
+    parts = [part for layer in frames[0] for part in (layer.std(dim=0, correction=0), layer.mean(dim=0))]
+    torch.testing.assert_close(model(frames, lengths).embedding[0], torch.cat(parts))
+    assert model.layer_weights() is None
+
+
+@every_head
+def test_the_classifiers_are_what_turns_an_embedding_into_logits(variant):
+    model = head(variant, SPEAKERS)
+    frames, lengths = torch.randn(3, 1, 9, SIZE), torch.tensor([9, 4, 7])
+    output = model(frames, lengths)
+    emotions, speakers = model.classifiers
+    assert output.embedding.shape == (3, model.embedding_size)
+    torch.testing.assert_close(emotions(output.embedding), output.emotion_logits)
+    torch.testing.assert_close(speakers(output.embedding), output.speaker_logits)
+    parameters = {parameter for classifier in model.classifiers for parameter in classifier.parameters()}
+    named = {parameter for name, parameter in model.named_parameters() if "classifier" in name}
+    assert parameters == named
+
+
+@every_head
+@torch.inference_mode()
+def test_a_head_that_sees_means_needs_no_more_than_means(variant):
+    settings = HEADS[variant["model"]][0](features="f", **variant)
+    model, view = build_head(settings, SIZE, CLASSES, LAYERS).eval(), head_class(settings).view(settings)
+    frames, lengths = torch.randn(1, LAYERS, 9, SIZE), torch.tensor([9])
+    mean, deviation = frames.mean(dim=2, keepdim=True), frames.std(dim=2, correction=0, keepdim=True)
+    few = {View.MEAN: mean, View.MEAN_AND_DEVIATION: torch.cat([mean - deviation, mean + deviation], dim=2)}
+    enough = {
+        kind: torch.allclose(
+            model(frames, lengths).emotion_logits,
+            model(values, torch.tensor([kind.value])).emotion_logits,
+            atol=1e-5,
+        )
+        for kind, values in few.items()
+    }
+    assert enough == {View.MEAN: view is View.MEAN, View.MEAN_AND_DEVIATION: view is not View.FRAMES}
+
+
+def test_a_class_without_the_contract_is_no_head():
+    class Nothing(Head):
+        pass
+
+    with pytest.raises(TypeError, match="abstract"):
+        Nothing(HeadSettings(model="nothing", features="f"), 3)
 
 
 def test_positions_are_sines_and_cosines():

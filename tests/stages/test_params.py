@@ -76,7 +76,7 @@ MISTAKES = [
     ("heads.gru.dropout", 1.5, r"heads\.gru\.dropout: 1\.5: input should be less than 1"),
     ("heads.gru.model", "grue", r"heads\.gru\.model: no model 'grue'; did you mean 'gru'\?"),
     ("heads.gru.features", "hubrt", r"heads\.gru\.features: there is no feature set 'hubrt'; did you mean 'hubert'\?"),
-    ("heads.gru.layer", 3, r"heads\.gru\.layer: 3 is not stored by features\.hubert"),
+    ("heads.gru.layers", [3], r"heads\.gru\.layers: 3 is not stored by features\.hubert"),
     ("heads.gru.epochs", 0, r"heads\.gru\.epochs: 0: input should be greater than or equal to 1"),
     ("heads.gru.seeds", [1, 1], r"heads\.gru\.seeds: \[1, 1\]: duplicate values: 1"),
     ("heads.linear", {"features": "hubert"}, r"heads\.linear\.model: is missing"),

@@ -26,7 +26,7 @@ def params(tmp_path, monkeypatch) -> dict:
     monkeypatch.chdir(tmp_path)
     params = tiny_params("demo", epochs=2)
     params["task"]["classes"] = {"neutral": ["neu"], "sad": ["sad"], "angry": ["ang"]}
-    params["heads"] = {"linear": {"model": "linear", "features": "hubert", "layer": 2, "l2": None}}
+    params["heads"] = {"linear": {"model": "linear", "features": "hubert", "layers": [2], "l2": None}}
     write_features(Path("artifacts/features/hubert"), layers=(2,))
     utterances = [
         Utterance(f"s{speaker}-{number}-{number % 3}", "", f"s{speaker}", f"s{speaker}", "")

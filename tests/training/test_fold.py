@@ -101,9 +101,9 @@ def test_standardises_by_the_training_frames_alone(feature_folder, tmp_path):
     model, _ = load_head(tmp_path / "run")
     features = FeatureSet(feature_folder)
     frames = np.concatenate([features.frames(each, 12) for each in utterances(0, 1, 2, 3).ids]).astype(np.float64)
-    np.testing.assert_allclose(model.standardise.mean, frames.mean(axis=0), atol=1e-5)
-    np.testing.assert_allclose(model.standardise.deviation, frames.std(axis=0), atol=1e-5)
-    mean, _ = standardising_statistics(features, 12, utterances(5).ids, of_means=False)
+    np.testing.assert_allclose(model.standardise.mean, frames.mean(axis=0)[None], atol=1e-5)
+    np.testing.assert_allclose(model.standardise.deviation, frames.std(axis=0)[None], atol=1e-5)
+    mean, _ = standardising_statistics(features, [12], utterances(5).ids, of_means=False)
     assert not np.allclose(model.standardise.mean, mean, atol=1e-3)
 
 
@@ -236,11 +236,11 @@ def test_a_loss_that_is_not_finite_stops_says_where_and_keeps_the_last_good_weig
 
 def test_a_layer_that_is_not_stored_is_named(feature_folder, tmp_path):
     with pytest.raises(UserError, match=r"layer 7 is not stored in .*; there are \[12\]"):
-        train_fold(job(feature_folder, tmp_path / "run", {"model": "linear", "layer": 7}))
+        train_fold(job(feature_folder, tmp_path / "run", {"model": "linear", "layers": [7]}))
 
 
 @pytest.mark.parametrize("storage", ["float16", "int8"])
-@pytest.mark.parametrize("layers", [12, [12], [0, 7, 12]], ids=str)
+@pytest.mark.parametrize("layers", [[12], [0, 7, 12]], ids=str)
 def test_the_gpus_flat_tensor_gathers_what_the_memory_map_does(tmp_path, layers, storage):
     """On the CPU here; the code is the same on a GPU."""
     folder = write_features(tmp_path / "features", layers=(0, 7, 12), storage=storage)

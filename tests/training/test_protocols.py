@@ -9,6 +9,7 @@ from torch.nn import functional
 from benchmarks.plain_emobox import RATES, train_epoch
 from features.store import FeatureSet
 from models.building import build_head
+from models.head import View
 from stages.schema import check_params
 from tests.builders import read_preset, write_features
 from tests.training.test_fold import job
@@ -35,15 +36,16 @@ class Recorded:
         train = Utterances(ids, [each.split("-")[0] for each in ids], [int(each[-1]) for each in ids])
         plain = job(features.folder, folder / "run")
         plain = dataclasses.replace(plain, head=settings, training=training, roles={**plain.roles, "train": train})
-        layers = list(LAYERS) if several else LAYERS[-1]
-        head = build_head(settings, DIMENSION, len(plain.classes), len(LAYERS) if several else None)
+        layers = list(LAYERS) if several else [LAYERS[-1]]
+        head = build_head(settings, DIMENSION, len(plain.classes), len(layers))
         self.features, self.scale, self.batches, self.losses = features, scale, [], []
         self.initial = [parameter.detach().clone().requires_grad_() for parameter in head.parameters()]
-        model = StandardisedHead(head, torch.zeros(DIMENSION), torch.ones(DIMENSION))
-        if settings.moments is None:
+        shape = len(layers), DIMENSION
+        model = StandardisedHead(head, torch.zeros(shape), torch.ones(shape))
+        if (view := head.view(settings)) is View.FRAMES:
             frames = MappedFrames(features, layers, torch.device("cpu"))
         else:
-            frames = MomentFrames(open_moments(features, layers), settings.moments, layers, torch.device("cpu"))
+            frames = MomentFrames(open_moments(features, layers), view, torch.device("cpu"))
         self.run = TrainingRun(model, frames, plain, {})
         gather, objective = frames.gather, self.run.objective
 

@@ -13,8 +13,9 @@ from data.errors import UserError
 from evaluation.runs import read_runs
 from features.store import FeatureSet
 from models import HEADS
+from models.adversary import AdversarialHead
 from models.building import build_head
-from models.layers import HeadOutput
+from models.head import HeadOutput, View
 from tests.builders import write_features
 from tests.training.test_fold import CLASSES, GRU, content, job, utterances
 from training.augmentation import Batch, augment, mask_features, mask_frames, mask_span, mix, stretch_time
@@ -111,7 +112,7 @@ def test_patience_is_counted_once_the_warm_up_and_alphas_ramp_are_over(tmp_path)
 
 
 def test_classifiers_learn_at_their_own_rate():
-    head = build_head(HEADS["enhanced_gru"][0](model="enhanced_gru", features="f", hidden_size=8), 6, 3, None, 2)
+    head = build_head(HEADS["enhanced_gru"][0](model="enhanced_gru", features="f", hidden_size=8), 6, 3, num_speakers=2)
     optimizer = make_optimizer(head, TrainingSettings(learning_rate=0.001, classifier_rate=3))
     rate = {parameter: group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
     for name, parameter in head.named_parameters():
@@ -166,22 +167,22 @@ def test_balanced_sampling_draws_all_classes_alike():
     assert np.bincount(drawn, minlength=4) == pytest.approx([333, 333, 0, 333], abs=60)
 
 
-def some_batch(layers=()) -> Batch:
+def some_batch(num_layers=1) -> Batch:
     lengths = torch.tensor([20, 8, 1])
-    frames = torch.randn(3, *layers, 20, 5)
-    frames[1, ..., 8:, :] = frames[2, ..., 1:, :] = 0
+    frames = torch.randn(3, num_layers, 20, 5)
+    frames[1, :, 8:] = frames[2, :, 1:] = 0
     return Batch(frames, lengths, torch.eye(3), torch.eye(3)[[0, 0, 1]])
 
 
 def test_stretching_changes_the_length_with_the_frames():
     batch = some_batch()
-    ramp = torch.arange(20.0)[None, :, None].expand(3, 20, 5) * (batch.frames != 0)
+    ramp = torch.arange(20.0)[None, None, :, None].expand(3, 1, 20, 5) * (batch.frames != 0)
     frames, lengths = stretch_time(ramp, batch.lengths, torch.tensor([1.5, 0.5, 0.6]))
     assert lengths.tolist() == [30, 4, 1]
-    assert frames.shape == (3, 30, 5)
-    torch.testing.assert_close(frames[0, :, 0], torch.linspace(0, 19, 30))  # the same course, in more frames
-    torch.testing.assert_close(frames[1, :4, 0], torch.linspace(0, 7, 4))
-    assert not frames[1, 4:].any()
+    assert frames.shape == (3, 1, 30, 5)
+    torch.testing.assert_close(frames[0, 0, :, 0], torch.linspace(0, 19, 30))  # the same course, in more frames
+    torch.testing.assert_close(frames[1, 0, :4, 0], torch.linspace(0, 7, 4))
+    assert not frames[1, :, 4:].any()
     same, _ = stretch_time(batch.frames, batch.lengths, torch.ones(3))
     torch.testing.assert_close(same, batch.frames)
 
@@ -189,9 +190,11 @@ def test_stretching_changes_the_length_with_the_frames():
 def test_mixing_takes_frames_and_targets_by_the_same_share():
     batch = some_batch()
     mixed = mix(batch, torch.tensor([1, 0, 2]), torch.tensor([0.75, 0.6, 0.5]))
-    torch.testing.assert_close(mixed.frames[0, 8], 0.75 * batch.frames[0, 8] + 0.25 * batch.frames[1, 0])  # anew
-    torch.testing.assert_close(mixed.frames[1, :8], 0.6 * batch.frames[1, :8] + 0.4 * batch.frames[0, :8])
-    assert not mixed.frames[1, 8:].any()
+    torch.testing.assert_close(
+        mixed.frames[0, :, 8], 0.75 * batch.frames[0, :, 8] + 0.25 * batch.frames[1, :, 0]
+    )  # anew
+    torch.testing.assert_close(mixed.frames[1, :, :8], 0.6 * batch.frames[1, :, :8] + 0.4 * batch.frames[0, :, :8])
+    assert not mixed.frames[1, :, 8:].any()
     torch.testing.assert_close(mixed.emotions[0], torch.tensor([0.75, 0.25, 0]))
     torch.testing.assert_close(mixed.speakers, torch.tensor([[1.0, 0, 0], [1, 0, 0], [0, 1, 0]]))
     assert mixed.lengths.tolist() == batch.lengths.tolist()
@@ -199,25 +202,25 @@ def test_mixing_takes_frames_and_targets_by_the_same_share():
 
 def test_masks_set_no_more_than_their_share_to_zero():
     torch.manual_seed(1)
-    frames, lengths = torch.ones(200, 40, 30), torch.full((200,), 40)
+    frames, lengths = torch.ones(200, 1, 40, 30), torch.full((200,), 40)
     masked = mask_span(frames, lengths, torch.full((200,), 0.25))
-    zeros = (masked[..., 0] == 0).sum(dim=1)
+    zeros = (masked[:, 0, :, 0] == 0).sum(dim=1)
     assert zeros.min() >= 9
     assert zeros.max() <= 11
-    jumps = (masked[..., 0].diff(dim=1) != 0).sum(dim=1)
+    jumps = (masked[:, 0, :, 0].diff(dim=1) != 0).sum(dim=1)
     assert jumps.max() <= 2  # one stretch
     masked = mask_frames(frames, torch.tensor([40, 20] * 100), torch.full((200,), 0.1), factor=0.1)
-    assert ((masked[..., 0] == 0.1).sum(dim=1) == torch.tensor([4, 2] * 100)).all()
-    assert (masked[1::2, 20:] == 1).all()  # padding is not drawn
+    assert ((masked[:, 0, :, 0] == 0.1).sum(dim=1) == torch.tensor([4, 2] * 100)).all()
+    assert (masked[1::2, :, 20:] == 1).all()  # padding is not drawn
     features = mask_features(frames, torch.full((200,), 0.2))
     assert (features == 0).float().mean() == pytest.approx(0.2, abs=0.02)
-    assert torch.equal(features[:, 0], features[:, -1])
+    assert torch.equal(features[:, :, 0], features[:, :, -1])
 
 
-@pytest.mark.parametrize("layers", [(), (4,)], ids=["one layer", "several"])
-def test_augmented_padding_stays_zero_and_targets_stay_probabilities(layers):
+@pytest.mark.parametrize("num_layers", [1, 4])
+def test_augmented_padding_stays_zero_and_targets_stay_probabilities(num_layers):
     torch.manual_seed(2)
-    batch = some_batch(layers)
+    batch = some_batch(num_layers)
     for _ in range(20):
         changed = augment(batch, TrainingSettings(noise=0.5, stretch=0.5, time_mask=0.5, feature_mask=0.5, mixup=1))
         assert changed.frames.shape[-2] >= int(changed.lengths.max())
@@ -264,7 +267,8 @@ def test_every_switch_reaches_the_weights(feature_folder, tmp_path, switch):
     weights = {}
     for name, how in (("without", {}), ("with", switch)):
         train_fold(job(feature_folder, tmp_path / name, GRU, epochs=2, **how))
-        weights[name] = load_head(tmp_path / name)[0].plain_head.state_dict()
+        head = load_head(tmp_path / name)[0].head
+        weights[name] = (head.head if isinstance(head, AdversarialHead) else head).state_dict()
     assert any(not torch.equal(values, weights["with"][name]) for name, values in weights["without"].items())
 
 
@@ -285,25 +289,25 @@ def test_bfloat16_learns_the_same(feature_folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("head", "count"),
+    ("head", "view"),
     [
-        ({"model": "linear", "l2": None}, 1),
-        ({"model": "linear", "layers": "all", "statistics": ["deviation", "mean"]}, 2),
-        ({"model": "weighted_layers", "projection": 5}, 1),
+        ({"model": "linear", "l2": None}, View.MEAN),
+        ({"model": "linear", "layers": "all", "statistics": ["deviation", "mean"]}, View.MEAN_AND_DEVIATION),
+        ({"model": "weighted_layers", "projection": 5}, View.MEAN),
     ],
     ids=str,
 )
-def test_trained_on_moments_or_on_all_frames_it_is_the_same_head(tmp_path, head, count, monkeypatch):
+def test_trained_on_moments_or_on_all_frames_it_is_the_same_head(tmp_path, head, view, monkeypatch):
     features = FeatureSet(write_features(tmp_path / "features", layers=(6, 12)))
     train_fold(job(features.folder, tmp_path / "run", head))
     model, config = load_head(tmp_path / "run")
     layers, identifiers = config["layers"], list(features.places)
-    means = MomentFrames(open_moments(features, layers), count, layers, torch.device("cpu"))
+    means = MomentFrames(open_moments(features, layers), view, torch.device("cpu"))
     every = MappedFrames(features, layers, torch.device("cpu"))
     one, other = predict(model, means, identifiers), predict(model, every, identifiers)
     torch.testing.assert_close(one.logits, other.logits, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(one.embeddings, other.embeddings, rtol=1e-4, atol=1e-4)
-    assert means.gather(identifiers[:3])[0].shape[-2:] == (count, 12)
+    assert means.gather(identifiers[:3])[0].shape == (3, len(layers), view.value, 12)
 
     monkeypatch.setattr("training.fold.MomentFrames", lambda *_: every)
     train_fold(job(features.folder, tmp_path / "frames", head))
@@ -383,9 +387,12 @@ def test_a_class_without_training_utterances_is_survived(feature_folder, tmp_pat
     assert np.isfinite(predictions[[f"p_{name}" for name in CLASSES]]).all(axis=None)
 
 
-def test_layer_weights_are_written_and_the_informative_layer_wins(tmp_path):
+@pytest.mark.parametrize(
+    "head", [{"model": "weighted_layers", "projection": 8}, {**GRU, "layers": "all", "dropout": 0.0}], ids=str
+)
+def test_layer_weights_are_written_and_the_informative_layer_wins(tmp_path, head):
     features = write_features(tmp_path / "features", layers=(0, 12))
-    train_fold(job(features, tmp_path / "run", {"model": "weighted_layers", "projection": 8}, epochs=30))
+    train_fold(job(features, tmp_path / "run", head, epochs=30))
     weights = json.loads((tmp_path / "run/config.json").read_text())["layer_weights"]
     assert sum(weights.values()) == pytest.approx(1)
     assert weights["12"] > weights["0"]
