@@ -29,8 +29,9 @@ from training.batches import (
     standardising_statistics,
 )
 from training.checkpoint import StandardisedHead
-from training.fold import FoldJob, TrainingRun, Utterances
+from training.job import FoldJob, Utterances
 from training.parallel import choose_workers, train_folds
+from training.run import TrainingRun
 from training.settings import TrainingSettings
 
 CLIPS, CLASSES, SPEAKERS = 5531, 4, 8
@@ -88,8 +89,20 @@ def make_job(features: FeatureSet, head: str, clips: int, device: torch.device, 
     }
     names = [f"class-{number}" for number in range(CLASSES)]
     return FoldJob(
-        *(head, settings, how, features.folder, names, 0, 1, roles),
-        *("benchmark", Path(), Path(), Path(), device.type, torch.get_num_threads()),
+        name=head,
+        head=settings,
+        training=how,
+        features=features.folder,
+        classes=names,
+        fold=0,
+        seed=1,
+        roles=roles,
+        fingerprint="benchmark",
+        folder=Path(),
+        rescue=Path(),
+        measurement=Path(),
+        device=device.type,
+        threads=torch.get_num_threads(),
     )
 
 

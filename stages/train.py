@@ -19,7 +19,7 @@ from stages.pieces import Piece, fingerprint, make_pieces
 from stages.running import ARTIFACTS, run_stage
 from stages.schema import read_params
 from training.convex import is_convex
-from training.fold import FoldJob, Utterances, check_job, seen_view
+from training.job import FoldJob, Utterances, check_job, training_view
 from training.parallel import choose_workers, train_folds
 from training.schedule import Budget
 from training.settings import TrainingSettings
@@ -61,11 +61,21 @@ def main(name: str) -> None:
                 roles={role: vars(utterances) for role, utterances in roles.items()},
             )
             piece = Piece(content, f"fold-{fold}/seed-{seed}")
-            rescue = ARTIFACTS / "rescued" / name / piece.target
-            measurement = ARTIFACTS / "measured/heads" / name / f"{piece.target}.json"
             jobs[piece] = FoldJob(
-                *(name, head, training, features.folder, classes, fold, seed, roles),
-                *(piece.fingerprint, piece.workshop, rescue, measurement, device, threads),
+                name=name,
+                head=head,
+                training=training,
+                features=features.folder,
+                classes=classes,
+                fold=fold,
+                seed=seed,
+                roles=roles,
+                fingerprint=piece.fingerprint,
+                folder=piece.workshop,
+                rescue=ARTIFACTS / "rescued" / name / piece.target,
+                measurement=ARTIFACTS / "measured/heads" / name / f"{piece.target}.json",
+                device=device,
+                threads=threads,
             )
             check_job(jobs[piece])
 
@@ -84,7 +94,7 @@ def main(name: str) -> None:
 
 def _seconds(head: HeadSettings, training: TrainingSettings, num_utterances: int) -> float:
     """About how long a run takes, if it is known to be short."""
-    if seen_view(head, training) is View.FRAMES:
+    if training_view(head, training) is View.FRAMES:
         return math.inf
     if is_convex(head, training):
         return _SECONDS_PER_SOLUTION

@@ -5,7 +5,10 @@
 - `augmentation`: training frames changed at random
 - `objective`: the loss
 - `schedule`: learning rate and adversary over a run
-- `fold`: train one head on one fold with one seed, and predict
+- `job`: what one run is asked to do: a head, a fold, a seed
+- `run`: train it, and write its files
+- `convex`: the linear head at its minimum, by a solver
+- `prediction`: what a model predicts, and how that is written
 - `checkpoint`: a trained head on disk, and back
 - `parallel`: several folds side by side
 """

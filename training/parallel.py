@@ -10,7 +10,8 @@ from concurrent.futures.process import BrokenProcessPool
 
 from data.errors import UserError
 from data.processes import available_cores, end_with_parent
-from training.fold import FoldJob, train_fold
+from training.job import FoldJob
+from training.run import train_fold
 
 _WORTH_A_PROCESS = 15.0  # seconds of work; one starts in about 5
 

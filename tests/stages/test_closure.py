@@ -43,7 +43,14 @@ def test_a_heads_own_file_concerns_that_head_alone(model, root):
 @pytest.mark.parametrize(
     "file",
     [
-        *("training/fold.py", "training/schedule.py", "training/augmentation.py", "training/parallel.py"),
+        *(
+            "training/job.py",
+            "training/run.py",
+            "training/prediction.py",
+            "training/schedule.py",
+            "training/augmentation.py",
+            "training/parallel.py",
+        ),
         *("models/head.py", "models/layers.py", "models/adversary.py", "models/building.py", "stages/train.py"),
     ],
 )

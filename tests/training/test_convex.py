@@ -13,9 +13,9 @@ from sklearn.preprocessing import StandardScaler
 from features.store import FeatureSet
 from models.linear import LinearHead, LinearSettings
 from tests.builders import write_features
-from tests.training.test_fold import job, utterances
+from tests.training.test_run import job, utterances
 from training.convex import Examples, fit_linear, is_convex
-from training.fold import train_fold
+from training.run import train_fold
 from training.settings import TrainingSettings
 
 ALL = {"model": "linear", "layers": "all", "statistics": ["mean", "deviation"]}

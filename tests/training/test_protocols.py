@@ -12,10 +12,11 @@ from models.building import build_head
 from models.head import View
 from stages.schema import check_params
 from tests.builders import read_preset, write_features
-from tests.training.test_fold import job
+from tests.training.test_run import job
 from training.batches import MappedFrames, MomentFrames, open_moments
 from training.checkpoint import StandardisedHead
-from training.fold import TrainingRun, Utterances
+from training.job import Utterances
+from training.run import TrainingRun
 from training.schedule import rate_factor
 
 SPEAKERS, EACH, DIMENSION, LAYERS = 5, 16, 40, (6, 12)

@@ -17,12 +17,14 @@ from models.adversary import AdversarialHead
 from models.building import build_head
 from models.head import HeadOutput, View
 from tests.builders import write_features
-from tests.training.test_fold import CLASSES, GRU, content, job, utterances
+from tests.training.test_run import CLASSES, GRU, content, job, utterances
 from training.augmentation import Batch, augment, mask_features, mask_frames, mask_span, mix, stretch_time
 from training.batches import MappedFrames, MomentFrames, balanced_batches, open_moments
 from training.checkpoint import load_head
-from training.fold import check_job, predict, train_fold
+from training.job import check_job
 from training.objective import Objective, class_weights
+from training.prediction import predict
+from training.run import train_fold
 from training.schedule import Budget, make_optimizer, rate_factor, reversal_strength, settled_epoch
 from training.settings import TrainingSettings
 
@@ -309,7 +311,7 @@ def test_trained_on_moments_or_on_all_frames_it_is_the_same_head(tmp_path, head,
     torch.testing.assert_close(one.embeddings, other.embeddings, rtol=1e-4, atol=1e-4)
     assert means.gather(identifiers[:3])[0].shape == (3, len(layers), view.value, 12)
 
-    monkeypatch.setattr("training.fold.MomentFrames", lambda *_: every)
+    monkeypatch.setattr("training.run.MomentFrames", lambda *_: every)
     train_fold(job(features.folder, tmp_path / "frames", head))
     trained_on_frames, _ = load_head(tmp_path / "frames")
     for name, values in model.state_dict().items():
@@ -375,7 +377,7 @@ def test_a_fold_with_one_training_speaker_or_class_is_refused_before_training(fe
     with pytest.raises(UserError, match=r"the only training speaker is s2.*adversarial_weight: 0"):
         check_job(run)
     run.roles["train"].labels[:] = [1] * 10
-    with pytest.raises(UserError, match="all training utterances are of one class"):
+    with pytest.raises(UserError, match="all training utterances belong to one class"):
         check_job(run)
 
 

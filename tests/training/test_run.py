@@ -10,15 +10,17 @@ import pandas as pd
 import pytest
 import torch
 
-import training.fold
+import training.run
 from data.errors import UserError
 from features.store import FeatureSet
 from models import HEADS
 from tests.builders import write_features
 from training.batches import DeviceFrames, MappedFrames, shuffled_batches, standardising_statistics
 from training.checkpoint import load_head
-from training.fold import FoldJob, Utterances, predict, train_fold
+from training.job import FoldJob, Utterances
 from training.parallel import train_folds
+from training.prediction import predict
+from training.run import train_fold
 from training.settings import TrainingSettings
 
 CLASSES = ["a", "b", "c"]
@@ -38,10 +40,21 @@ def job(features, folder, head=None, seed=1, fold=0, validation=(4,), **changes)
     plain = {"schedule": "constant", "warmup": 0, "classifier_rate": 1, "adversarial_weight": 0}
     how = TrainingSettings(**{"epochs": 6, "batch_size": 8, "learning_rate": 0.05, **plain, **changes})
     roles = {"train": utterances(0, 1, 2, 3), "validation": utterances(*validation), "test": utterances(5)}
-    rescue, measurement = (folder.with_name(f"{folder.name}-{what}") for what in ("rescued", "measured.json"))
     return FoldJob(
-        *("head", settings, how, features, CLASSES, fold, seed, roles),
-        *("f00d", folder, rescue, measurement, "cpu", 1),
+        name="head",
+        head=settings,
+        training=how,
+        features=features,
+        classes=CLASSES,
+        fold=fold,
+        seed=seed,
+        roles=roles,
+        fingerprint="f00d",
+        folder=folder,
+        rescue=folder.with_name(f"{folder.name}-rescued"),
+        measurement=folder.with_name(f"{folder.name}-measured.json"),
+        device="cpu",
+        threads=1,
     )
 
 
@@ -213,7 +226,7 @@ def test_a_loss_that_is_not_finite_stops_says_where_and_keeps_the_last_good_weig
 
     broken = shutil.copytree(feature_folder, tmp_path / "broken")
     late = job(broken, tmp_path / "late", GRU, accumulate=2)
-    original = training.fold.reversal_strength  # called once per epoch: the frames break in the middle of the run
+    original = training.run.reversal_strength  # called once per epoch: the frames break in the middle of the run
 
     def break_frames(epoch, num_epochs, settings):
         if epoch == 3:
@@ -223,7 +236,7 @@ def test_a_loss_that_is_not_finite_stops_says_where_and_keeps_the_last_good_weig
 
     late = dataclasses.replace(late, training=late.training.model_copy(update={"adversarial_weight": 0.1}))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.fold, "reversal_strength", break_frames)
+        patch.setattr(training.run, "reversal_strength", break_frames)
         message = (
             r"loss nan in epoch 3, step 1 \(step 7 of the run\)\. The best weights before that, of epoch [12], are in "
         )

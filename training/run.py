@@ -4,14 +4,12 @@ import itertools
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from dvclive import Live
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,8 +17,7 @@ from data.errors import UserError
 from data.measured import peak_memory, restart_gpu_peak, write_measurement
 from features.store import FeatureSet
 from models.building import build_head, head_class
-from models.head import HeadSettings, View
-from models.layers import frame_mask
+from models.head import View
 from training.augmentation import Batch, augment
 from training.batches import (
     FrameSource,
@@ -33,111 +30,11 @@ from training.batches import (
 )
 from training.checkpoint import StandardisedHead, save_head
 from training.convex import Examples, fit_linear, is_convex
+from training.job import FoldJob, Utterances, training_view
 from training.objective import Objective
+from training.prediction import predict, write_predictions
 from training.schedule import Budget, make_optimizer, make_scheduler, reversal_strength, settled_epoch
 from training.scores import scores
-from training.settings import TrainingSettings
-
-_PREDICT_BATCH = 64
-
-
-@dataclass(frozen=True)
-class Utterances:
-    """Utterances that play one role: ids, speakers and class indices, all [N]."""
-
-    ids: list[str]
-    speakers: list[str]
-    labels: list[int]
-
-
-@dataclass(frozen=True)
-class FoldJob:
-    """Everything one run of `train_fold` needs; small enough to send to another process.
-
-    Attributes:
-        name: the head's name in params.yaml.
-        head: its settings.
-        training: the parameters of training, with the head's overrides.
-        features: the feature set's folder.
-        classes: names in the order of the logits.
-        fold, seed: which run this is.
-        roles: ``train``, ``validation``, ``test`` -> utterances; validation may be empty.
-        fingerprint: names the results.
-        folder: where they go; it exists.
-        rescue: where the last good weights go if the loss is no longer finite.
-        measurement: the file for what the run cost.
-        device: ``cpu`` or ``cuda``.
-        threads: of the CPU.
-    """
-
-    name: str
-    head: HeadSettings
-    training: TrainingSettings
-    features: Path
-    classes: list[str]
-    fold: int
-    seed: int
-    roles: dict[str, Utterances]
-    fingerprint: str
-    folder: Path
-    rescue: Path
-    measurement: Path
-    device: str
-    threads: int
-
-    @property
-    def run_name(self) -> str:
-        """Which run this is, for messages."""
-        return f"{self.name}, fold {self.fold}, seed {self.seed}"
-
-    @property
-    def num_epochs(self) -> int:
-        """How many epochs the run has at most; 1 where a solver finds the minimum."""
-        if is_convex(self.head, self.training):
-            return 1
-        return Budget.of(self.training, len(self.roles["train"].ids)).num_epochs
-
-    @property
-    def train_speakers(self) -> list[str]:
-        """The classes of the speaker classifier."""
-        return sorted(set(self.roles["train"].speakers))
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a head says of N utterances, on the CPU.
-
-    Attributes:
-        logits: [N, C].
-        embeddings: [N, E].
-        attention: per utterance, how much each of its frames is attended to on average [T]; None without attention.
-    """
-
-    logits: Tensor
-    embeddings: Tensor
-    attention: list[Tensor] | None
-
-
-def check_job(job: FoldJob) -> None:
-    """Find what would make a run fail or mean nothing, before any is begun.
-
-    Raises:
-        UserError: one training class, or a speaker classifier with one training speaker.
-    """
-    if len(set(job.roles["train"].labels)) < 2:
-        raise UserError(
-            f"{job.name}, fold {job.fold}: all training utterances are of one class; nothing can be learnt."
-        )
-    if job.training.adversarial_weight and len(job.train_speakers) < 2:
-        raise UserError(
-            f"{job.name}, fold {job.fold}: the only training speaker is {job.train_speakers[0]}, and a speaker "
-            f"classifier needs two. Set heads.{job.name}.adversarial_weight: 0, or split otherwise."
-        )
-
-
-def seen_view(head: HeadSettings, training: TrainingSettings) -> View:
-    """What training needs of each utterance: augmentation changes frames, so it needs all of them."""
-    return View.FRAMES if training.augment else head_class(head).view(head)
 
 
 def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: None) -> None:
@@ -146,8 +43,13 @@ def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: No
     They are model.safetensors, config.json, history.csv, predictions.csv, embeddings.safetensors and, of heads that
     attend, attention.safetensors. What it cost goes elsewhere, so that the folder's bytes do not depend on it.
 
+    Args:
+        job: what to train.
+        on_epochs: called with the number of epochs that are done, or skipped by early stopping.
+
     Raises:
-        UserError: the loss is no longer finite, or a layer is asked that is not stored.
+        UserError: the loss is no longer finite, no epoch can be chosen by validation loss, a layer is not stored, or
+            the GPU is out of memory.
     """
     try:
         _train_fold(job, on_epochs)
@@ -156,37 +58,85 @@ def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: No
 
 
 def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
-    torch.set_num_threads(job.threads)
-    torch.manual_seed(job.seed * 1_000_003 + job.fold)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # with NaN, which takes time and changes nothing
-    device = torch.device(job.device)
-    restart_gpu_peak(job.device)
+    _begin(job)
     features = FeatureSet(job.features, verify=False)  # the stage has verified it
     layers = features.check_layers(job.head.choose_layers(features.layers))
+    model = _build_model(job, features, layers)
+    frames = _open_frames(job, features, layers)
+    if job.training.standardise and (scale := model.head.embedding_scale) is not None:
+        scale.fit(predict(model, frames, job.roles["train"].ids).embeddings)
+    config = _config(job, features, layers, model)
+    if is_convex(job.head, job.training):
+        solved, seconds_per_epoch = _solve(model, frames, job)
+        config |= solved
+        on_epochs(1)
+    else:
+        run = TrainingRun(model, frames, job, config)
+        best_epoch, epochs_run = run.fit(on_epochs)
+        config |= {"best_epoch": best_epoch, "epochs_run": epochs_run, "num_epochs": run.budget.num_epochs}
+        seconds_per_epoch = run.seconds_per_epoch
+    if (weights := model.head.layer_weights()) is not None:
+        config["layer_weights"] = dict(zip(map(str, layers), weights.tolist(), strict=True))
+    save_head(model, config, job.folder)
+    start = time.perf_counter()
+    predicted = {role: job.roles[role].ids for role in ("validation", "test") if job.roles[role].ids}
+    predictions = {role: predict(model, frames, ids) for role, ids in predicted.items()}
+    predict_seconds = time.perf_counter() - start
+    write_predictions(predictions, job.roles, job.classes, job.folder)
+    write_measurement(
+        job.measurement,
+        job.fingerprint,
+        device=job.device,
+        utterances=len(job.roles["train"].ids),
+        seconds_per_epoch=seconds_per_epoch,
+        predicted=sum(map(len, predicted.values())),
+        predict_seconds=predict_seconds,
+        **peak_memory(job.device),
+    )
+
+
+def _begin(job: FoldJob) -> None:
+    """Same job, same random numbers, same order of additions."""
+    torch.set_num_threads(job.threads)
+    torch.manual_seed(job.random_seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # with NaN, which takes time and changes nothing
+    restart_gpu_peak(job.device)
+
+
+def _build_model(job: FoldJob, features: FeatureSet, layers: list[int]) -> StandardisedHead:
     shape = len(layers), features.dimension
     mean, deviation = torch.zeros(shape), torch.ones(shape)
-    view = seen_view(job.head, job.training)
     if job.training.standardise:
-        train = job.roles["train"].ids
-        mean, deviation = standardising_statistics(features, layers, train, of_means=view is not View.FRAMES)
-    num_speakers = len(job.train_speakers) if job.training.adversarial_weight else 0
-    speakers = num_speakers, job.training.speaker_classifier
-    head = build_head(job.head, features.dimension, len(job.classes), len(layers), *speakers)
-    model = StandardisedHead(head, mean, deviation).to(device)
+        of_means = training_view(job.head, job.training) is not View.FRAMES
+        mean, deviation = standardising_statistics(features, layers, job.roles["train"].ids, of_means)
+    head = build_head(
+        job.head,
+        features.dimension,
+        len(job.classes),
+        num_layers=len(layers),
+        num_speakers=len(job.train_speakers) if job.training.adversarial_weight else 0,
+        speaker_classifier=job.training.speaker_classifier,
+    )
+    return StandardisedHead(head, mean, deviation).to(job.device)
+
+
+def _open_frames(job: FoldJob, features: FeatureSet, layers: list[int]) -> FrameSource:
+    view, device = training_view(job.head, job.training), torch.device(job.device)
     if view is View.FRAMES:
-        frames = open_frames(features, layers, device)
-    else:
-        frames = MomentFrames(open_moments(features, layers), view, device)
-    if job.training.standardise and (scale := head.embedding_scale) is not None:
-        scale.fit(predict(model, frames, job.roles["train"].ids).embeddings)
-    config = {
+        return open_frames(features, layers, device)
+    return MomentFrames(open_moments(features, layers), view, device)
+
+
+def _config(job: FoldJob, features: FeatureSet, layers: list[int], model: StandardisedHead) -> dict:
+    """The content of config.json, as far as it is known before training."""
+    return {
         "format": "emocache-head",
         "format_version": 1,
         "settings": job.head.model_dump(),
         "training": job.training.model_dump(exclude={"seeds"}),
         "classes": job.classes,
-        "speakers": job.train_speakers if num_speakers else [],
+        "speakers": job.train_speakers if job.training.adversarial_weight else [],
         "fold": job.fold,
         "seed": job.seed,
         "features": {"set": job.features.name, "digest": features.digest, "recipe": features.recipe},
@@ -195,49 +145,28 @@ def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
         "utterances": {role: len(utterances.ids) for role, utterances in job.roles.items()},
     }
-    if is_convex(job.head, job.training):
-        config, seconds_per_epoch = _solve(model, frames, job, config)
-        on_epochs(1)
-    else:
-        run = TrainingRun(model, frames, job, config)
-        best_epoch, epochs_run = run.fit(on_epochs)
-        config |= {"best_epoch": best_epoch, "epochs_run": epochs_run, "num_epochs": run.budget.num_epochs}
-        seconds_per_epoch = run.seconds_per_epoch
-    if (weights := head.layer_weights()) is not None:
-        config["layer_weights"] = dict(zip(map(str, layers), weights.tolist(), strict=True))
-    save_head(model, config, job.folder)
-    start = time.perf_counter()
-    predictions = {
-        role: predict(model, frames, job.roles[role].ids) for role in ("validation", "test") if job.roles[role].ids
-    }
-    predict_seconds = time.perf_counter() - start
-    _write_predictions(predictions, job)
-    write_measurement(
-        job.measurement,
-        job.fingerprint,
-        device=job.device,
-        utterances=len(job.roles["train"].ids),
-        seconds_per_epoch=seconds_per_epoch,
-        predicted=sum(len(prediction.logits) for prediction in predictions.values()),
-        predict_seconds=predict_seconds,
-        **peak_memory(job.device),
-    )
 
 
-def _solve(model: StandardisedHead, frames: FrameSource, job: FoldJob, config: dict) -> tuple[dict, list[float]]:
-    """Put a convex head at its minimum, and write history.csv; return config.json's content and the seconds taken."""
+def _solve(model: StandardisedHead, frames: FrameSource, job: FoldJob) -> tuple[dict, list[float]]:
+    """Find the minimum of a convex head's loss, and write history.csv.
+
+    Returns:
+        What config.json says of it, and the seconds taken.
+    """
     start = time.perf_counter()
-    parts = {role: _examples(model, frames, job.roles[role]) for role in ("train", "validation")}
+    examples = {role: _examples(model, frames, job.roles[role]) for role in ("train", "validation")}
     strengths = head_class(job.head).l2_strengths(job.head)
-    strength, compared = fit_linear(model.head.classifier, strengths, *parts.values(), job.training)
+    strength, compared = fit_linear(
+        model.head.classifier, strengths, examples["train"], examples["validation"], job.training
+    )
     seconds = time.perf_counter() - start
     measured = {"epoch": 1, "l2": strength}
-    for role, examples in parts.items():
-        if len(examples.labels):
-            measured |= _measure(role, predict(model, frames, job.roles[role].ids).logits, examples.labels)
+    for role, known in examples.items():
+        if len(known.labels):
+            measured |= _measure(role, predict(model, frames, job.roles[role].ids).logits, known.labels)
     pd.DataFrame([measured]).to_csv(job.folder / "history.csv", float_format="%.6g", lineterminator="\n", index=False)
     solved = {"best_epoch": 1, "epochs_run": 1, "num_epochs": 1, "l2": strength, "l2_compared": compared}
-    return config | solved, [seconds]
+    return solved, [seconds]
 
 
 def _examples(model: StandardisedHead, frames: FrameSource, utterances: Utterances) -> Examples:
@@ -268,7 +197,7 @@ class TrainingRun:
         self.optimizer = make_optimizer(model.head, self.training)
         self.scheduler = make_scheduler(self.optimizer, self.training, self.budget)
         self.objective = Objective(self.training, self.train.labels, len(job.classes), self.device)
-        self.generator = torch.Generator().manual_seed(job.seed * 1_000_003 + job.fold)
+        self.generator = torch.Generator().manual_seed(job.random_seed)
         self.emotions = functional.one_hot(torch.tensor(self.train.labels), len(job.classes)).float()
         speakers = [job.train_speakers.index(speaker) for speaker in self.train.speakers]
         self.speakers = functional.one_hot(torch.tensor(speakers), len(job.train_speakers)).float()
@@ -413,50 +342,6 @@ def _measure(role: str, logits: Tensor, labels: np.ndarray) -> dict[str, float]:
 def _selected(measured: dict[str, float], select: str) -> float:
     """The validation score that chooses the epoch; the higher, the better."""
     return -measured["validation_loss"] if select == "loss" else measured[f"validation_{select}"]
-
-
-@torch.inference_mode()
-def predict(model: nn.Module, frames: FrameSource, identifiers: Sequence[str]) -> Prediction:
-    """What a model says of some utterances, in the order of the ids."""
-    model.eval()
-    logits, embeddings, attention = [], [], []
-    for start in range(0, len(identifiers), _PREDICT_BATCH):
-        batch, lengths = frames.gather(identifiers[start : start + _PREDICT_BATCH])
-        output = model(batch, lengths)
-        logits.append(output.emotion_logits.float().cpu())
-        embeddings.append(output.embedding.float().cpu())
-        if output.attention is not None:
-            attention += _attention_received(output.attention.float(), lengths)
-    return Prediction(torch.cat(logits), torch.cat(embeddings), attention or None)
-
-
-def _attention_received(attention: Tensor, lengths: Tensor) -> list[Tensor]:
-    """Attention [B, T, T] or [B, T] -> per utterance the mean over the real queries [T]."""
-    if attention.dim() == 3:
-        queries = frame_mask(lengths, attention.shape[1])[..., None]
-        attention = (attention * queries).sum(dim=1) / lengths[:, None]
-    return [row[:length] for row, length in zip(attention.cpu(), lengths.tolist(), strict=True)]
-
-
-def _write_predictions(predictions: dict[str, Prediction], job: FoldJob) -> None:
-    """predictions.csv for some roles' utterances, and in the same order their embeddings and attention."""
-    tables, embeddings, attention = [], [], []
-    for role, prediction in predictions.items():
-        utterances = job.roles[role]
-        table = pd.DataFrame({"id": utterances.ids, "role": role, "speaker": utterances.speakers})
-        table["label"] = [job.classes[label] for label in utterances.labels]
-        table["predicted"] = [job.classes[index] for index in prediction.logits.argmax(dim=1)]
-        for name, probability in zip(job.classes, prediction.logits.softmax(dim=1).T.numpy(), strict=True):
-            table[f"p_{name}"] = probability
-        tables.append(table)
-        embeddings.append(prediction.embeddings)
-        attention += prediction.attention or []
-    pd.concat(tables).to_csv(job.folder / "predictions.csv", index=False, float_format="%.6f", lineterminator="\n")
-    save_file({"embedding": torch.cat(embeddings).contiguous()}, job.folder / "embeddings.safetensors")
-    if attention:
-        lengths = torch.tensor([len(row) for row in attention])
-        rows = {"attention": torch.cat(attention).half(), "lengths": lengths}
-        save_file(rows, job.folder / "attention.safetensors")
 
 
 def _merge_history(live_folder: Path, path: Path) -> None:

@@ -1,0 +1,100 @@
+"""What one training run is asked to do: which head, on which utterances, how, and where its files go."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from data.errors import UserError
+from models.building import head_class
+from models.head import HeadSettings, View
+from training.convex import is_convex
+from training.schedule import Budget
+from training.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Utterances:
+    """Utterances that play one role: ids, speakers and class indices, all [N]. Ids are opaque strings."""
+
+    ids: list[str]
+    speakers: list[str]
+    labels: list[int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldJob:
+    """Everything that `training.run.train_fold` needs; small enough to send to another process.
+
+    Attributes:
+        name: the head's name in params.yaml.
+        head: its settings.
+        training: the parameters of training, with the head's overrides.
+        features: the feature set's folder.
+        classes: names in the order of the logits.
+        fold, seed: which run this is.
+        roles: ``train``, ``validation``, ``test`` -> utterances; validation may be empty.
+        fingerprint: names the results.
+        folder: where they go; it exists.
+        rescue: where the last good weights go if the loss is no longer finite.
+        measurement: the file for what the run cost.
+        device: ``cpu`` or ``cuda``.
+        threads: of the CPU.
+    """
+
+    name: str
+    head: HeadSettings
+    training: TrainingSettings
+    features: Path
+    classes: list[str]
+    fold: int
+    seed: int
+    roles: dict[str, Utterances]
+    fingerprint: str
+    folder: Path
+    rescue: Path
+    measurement: Path
+    device: str
+    threads: int
+
+    @property
+    def run_name(self) -> str:
+        """Which run this is, for messages."""
+        return f"{self.name}, fold {self.fold}, seed {self.seed}"
+
+    @property
+    def random_seed(self) -> int:
+        """Of the run's random numbers; different for each seed and fold."""
+        return self.seed * 1_000_003 + self.fold
+
+    @property
+    def num_epochs(self) -> int:
+        """The most epochs that the run can have; 1 where a solver finds the minimum."""
+        if is_convex(self.head, self.training):
+            return 1
+        return Budget.of(self.training, len(self.roles["train"].ids)).num_epochs
+
+    @property
+    def train_speakers(self) -> list[str]:
+        """The classes of the speaker classifier."""
+        return sorted(set(self.roles["train"].speakers))
+
+
+def check_job(job: FoldJob) -> None:
+    """Find what would make a run fail or meaningless, before any run begins.
+
+    Raises:
+        UserError: one training class, or a speaker classifier with one training speaker.
+    """
+    if len(set(job.roles["train"].labels)) < 2:
+        raise UserError(
+            f"{job.name}, fold {job.fold}: all training utterances belong to one class; a head needs at least two."
+        )
+    if job.training.adversarial_weight and len(job.train_speakers) < 2:
+        raise UserError(
+            f"{job.name}, fold {job.fold}: the only training speaker is {job.train_speakers[0]}, but a speaker "
+            f"classifier needs at least two. Set heads.{job.name}.adversarial_weight: 0, or choose another split."
+        )
+
+
+def training_view(head: HeadSettings, training: TrainingSettings) -> View:
+    """What training needs of each utterance: what the head sees of it, or all frames, where they are augmented."""
+    return View.FRAMES if training.augment else head_class(head).view(head)

@@ -1,0 +1,87 @@
+"""What a model predicts, and how that is written."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from models.layers import frame_mask
+from training.batches import FrameSource
+from training.job import Utterances
+
+_BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model returns for N utterances, on the CPU.
+
+    Attributes:
+        logits: [N, C].
+        embeddings: [N, E].
+        attention: per utterance, the mean attention that each of its frames gets [T]; None without attention.
+    """
+
+    logits: Tensor
+    embeddings: Tensor
+    attention: list[Tensor] | None
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, frames: FrameSource, identifiers: Sequence[str]) -> Prediction:
+    """What a model returns for some utterances, in the order of the ids."""
+    model.eval()
+    logits, embeddings, attention = [], [], []
+    for start in range(0, len(identifiers), _BATCH_SIZE):
+        batch, lengths = frames.gather(identifiers[start : start + _BATCH_SIZE])
+        output = model(batch, lengths)
+        logits.append(output.emotion_logits.float().cpu())
+        embeddings.append(output.embedding.float().cpu())
+        if output.attention is not None:
+            attention += _attention_received(output.attention.float(), lengths)
+    return Prediction(torch.cat(logits), torch.cat(embeddings), attention or None)
+
+
+def write_predictions(
+    predictions: dict[str, Prediction], roles: dict[str, Utterances], classes: Sequence[str], folder: Path
+) -> None:
+    """Write predictions.csv and, in the same order, embeddings.safetensors and attention.safetensors.
+
+    Args:
+        predictions: role -> prediction of its utterances.
+        roles: role -> utterances; may have more roles.
+        classes: names in the order of the logits.
+        folder: where the files go. There is no attention.safetensors without attention.
+    """
+    tables, embeddings, attention = [], [], []
+    for role, prediction in predictions.items():
+        tables.append(_table(role, prediction, roles[role], classes))
+        embeddings.append(prediction.embeddings)
+        attention += prediction.attention or []
+    pd.concat(tables).to_csv(folder / "predictions.csv", index=False, float_format="%.6f", lineterminator="\n")
+    save_file({"embedding": torch.cat(embeddings).contiguous()}, folder / "embeddings.safetensors")
+    if attention:
+        lengths = torch.tensor([len(utterance) for utterance in attention])
+        rows = {"attention": torch.cat(attention).half(), "lengths": lengths}
+        save_file(rows, folder / "attention.safetensors")
+
+
+def _table(role: str, prediction: Prediction, utterances: Utterances, classes: Sequence[str]) -> pd.DataFrame:
+    table = pd.DataFrame({"id": utterances.ids, "role": role, "speaker": utterances.speakers})
+    table["label"] = [classes[label] for label in utterances.labels]
+    table["predicted"] = [classes[index] for index in prediction.logits.argmax(dim=1)]
+    for name, probability in zip(classes, prediction.logits.softmax(dim=1).T.numpy(), strict=True):
+        table[f"p_{name}"] = probability
+    return table
+
+
+def _attention_received(attention: Tensor, lengths: Tensor) -> list[Tensor]:
+    """Attention [B, T, T] or [B, T] -> per utterance the mean over the real queries [T]."""
+    if attention.dim() == 3:
+        queries = frame_mask(lengths, attention.shape[1])[..., None]
+        attention = (attention * queries).sum(dim=1) / lengths[:, None]
+    return [row[:length] for row, length in zip(attention.cpu(), lengths.tolist(), strict=True)]
