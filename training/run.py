@@ -205,7 +205,11 @@ class TrainingRun:
         self._steps = self._draw_steps()
 
     def fit(self, on_epochs: Callable[[int], None]) -> tuple[int, int]:
-        """Train; leave the best epoch's weights in the model; return that epoch and the number of epochs run."""
+        """Train; leave the best epoch's weights in the model; return that epoch and the number of epochs run.
+
+        Raises:
+            UserError: a loss or gradient is not finite, or the validation loss never is, by which to choose an epoch.
+        """
         training, validation = self.training, self.job.roles["validation"]
         settled = settled_epoch(self.budget, training, self.adversarial)
         chooses = bool(validation.ids) and training.select != "last"
@@ -225,7 +229,7 @@ class TrainingRun:
                 for name, value in measured.items():
                     live.log_metric(name, value)
                 score = _selected(measured, training.select) if chooses else epoch
-                if score > best:
+                if score > best:  # never, where it is NaN or the loss infinite
                     best, best_epoch = score, epoch
                     best_state = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
                 live.next_step()
@@ -233,6 +237,12 @@ class TrainingRun:
                 if training.patience and epoch - max(best_epoch, settled) >= training.patience:
                     break
         on_epochs(self.budget.num_epochs - epoch)  # spared by early stopping
+        if best_state is None:
+            raise UserError(
+                f"{self.job.run_name}: the validation loss was not finite in any of {epoch} epochs, so select: loss "
+                "cannot choose one. Lower its learning_rate, choose another select, or run `ser store verify` to see "
+                "whether the features are intact."
+            )
         _merge_history(live_folder, self.job.folder / "history.csv")
         self.model.load_state_dict(best_state)
         return best_epoch, epoch

@@ -247,6 +247,15 @@ def test_a_loss_that_is_not_finite_stops_says_where_and_keeps_the_last_good_weig
     assert all(tensor.isfinite().all() for tensor in model.state_dict().values())
 
 
+def test_a_validation_loss_that_is_never_finite_chooses_no_epoch_and_says_so(feature_folder, tmp_path):
+    broken = shutil.copytree(feature_folder, tmp_path / "broken")
+    with h5py.File(broken / "speaker-4.h5", "r+") as file:  # the validation speaker's
+        file["layer_12"][:] = np.nan
+    message = r"head, fold 0, seed 1: the validation loss was not finite in any of 3 epochs, so select: loss cannot"
+    with pytest.raises(UserError, match=message):
+        train_fold(job(broken, tmp_path / "run", GRU, select="loss", epochs=3))
+
+
 def test_a_layer_that_is_not_stored_is_named(feature_folder, tmp_path):
     with pytest.raises(UserError, match=r"layer 7 is not stored in .*; there are \[12\]"):
         train_fold(job(feature_folder, tmp_path / "run", {"model": "linear", "layers": [7]}))
