@@ -179,14 +179,14 @@ def train_grus(corpus: Corpus, seed: int) -> list[np.ndarray]:
     """Two heads' predictions [seeds, N] of small GRUs that differ in their random numbers only."""
     settings = GruSettings.model_construct(model="gru", hidden_size=6, num_layers=1, dropout=0.2)
     predicted = np.empty((2, len(SEEDS), len(corpus.labels)), int)
-    for head, place, fold in np.ndindex(2, len(SEEDS), corpus.num_folds):
-        torch.manual_seed(int(np.random.default_rng([seed, head, place, fold]).integers(2**62)))
+    for head, number, fold in np.ndindex(2, len(SEEDS), corpus.num_folds):
+        torch.manual_seed(int(np.random.default_rng([seed, head, number, fold]).integers(2**62)))
         model = GruHead(settings, corpus.frames.shape[-1], int(corpus.labels.max()) + 1, num_layers=1)
         test = torch.tensor(corpus.folds == fold)
         _fit_gru(model, corpus.frames[~test], torch.tensor(corpus.labels)[~test])
         with torch.no_grad():
             answers = model.eval()(corpus.frames[test], _lengths(corpus.frames[test])).emotion_logits
-        predicted[head, place, test.numpy()] = answers.argmax(dim=1).numpy()
+        predicted[head, number, test.numpy()] = answers.argmax(dim=1).numpy()
     return list(predicted)
 
 

@@ -168,8 +168,8 @@ def hubert_in_every_step(one: FeatureSet, arguments, device) -> dict:
     class Encoded:
         @torch.no_grad()
         def gather(self, identifiers):
-            places = [run.train.ids.index(identifier) for identifier in identifiers]
-            frames = hubert(waveforms[places].to(device)).last_hidden_state
+            rows = [run.train.ids.index(identifier) for identifier in identifiers]
+            frames = hubert(waveforms[rows].to(device)).last_hidden_state
             return frames[:, None], torch.full((len(frames),), frames.shape[1], device=device)
 
     original = make_run(one, run.job)
@@ -193,8 +193,8 @@ class LooseFiles(Dataset):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, place: int):
-        return torch.from_numpy(np.load(self.paths[place])).float(), self.labels[place]
+    def __getitem__(self, index: int):
+        return torch.from_numpy(np.load(self.paths[index])).float(), self.labels[index]
 
 
 def collate(items: list) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -252,8 +252,8 @@ def side_by_side(one: FeatureSet, arguments, folder: Path) -> dict:
                 job = make_job(one, head, arguments.sample, torch.device("cpu"), epochs=4)
                 where = folder / f"run-{next(count)}"
                 where.mkdir()
-                places = {"folder": where, "rescue": where, "measurement": where / "measured.json"}
-                jobs.append(dataclasses.replace(job, fold=number, threads=max(1, cores // workers), **places))
+                paths = {"folder": where, "rescue": where, "measurement": where / "measured.json"}
+                jobs.append(dataclasses.replace(job, fold=number, threads=max(1, cores // workers), **paths))
             start = time.perf_counter()
             list(train_folds(jobs, workers, lambda epochs: None))
             seconds[f"{head}_{workers}_processes_x_{jobs[0].threads}_threads"] = time.perf_counter() - start

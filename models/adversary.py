@@ -1,4 +1,4 @@
-"""A speaker classifier behind a gradient reversal, for any head: what it learns of the speaker, the head unlearns.
+"""A speaker classifier after a gradient reversal, for any head: what it learns of the speaker, the head unlearns.
 
 Source: Ganin and Lempitsky 2015, "Unsupervised Domain Adaptation by Backpropagation".
 """

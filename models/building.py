@@ -27,7 +27,7 @@ def build_head(
         dimension: D, of the frames.
         num_classes: C.
         num_layers: L.
-        num_speakers: S, for a speaker classifier behind a gradient reversal; 0 for none.
+        num_speakers: S, for a speaker classifier after a gradient reversal; 0 for none.
         speaker_classifier: sizes of that classifier's hidden layers.
     """
     head = head_class(settings)(settings, dimension, num_classes, num_layers)

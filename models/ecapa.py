@@ -20,7 +20,8 @@ class EcapaSettings(HeadSettings):
 
     Attributes:
         channels: C, of the convolutions.
-        scale: groups of channels in a block, each of which sees further than the one before; divides the channels.
+        scale: number of groups of channels in a block, each with a wider context than the one before; must divide
+            ``channels``.
         attention_size: A, of the pooling's attention.
         embedding_size: E.
         dropout: before the embedding and before the classifier.
@@ -37,13 +38,13 @@ class EcapaSettings(HeadSettings):
     def _groups_are_equal(self):
         if self.channels % self.scale:
             fitting = [scale for scale in range(2, 17) if self.channels % scale == 0]
-            others = f" ({', '.join(map(str, fitting))} do)" if fitting else ""
+            others = f" (these do: {', '.join(map(str, fitting))})" if fitting else ""
             raise ValueError(f"scale: {self.scale} does not divide channels = {self.channels}{others}")
         return self
 
 
 class Convolution(nn.Module):
-    """Convolution over time, ReLU, batch norm; beyond the real frames it sees zeros, and leaves zeros.
+    """Convolution over time, ReLU, batch norm; beyond the real frames input and output are zero.
 
     Shape:
         frames ``[B, T, in]``, zero at padding, lengths ``[B]`` -> ``[B, T, out]``, zero at padding
@@ -59,7 +60,7 @@ class Convolution(nn.Module):
 
 
 class SERes2Block(nn.Module):
-    """A residual block whose groups of channels see ever further, and whose channels are weighted by the utterance.
+    """A residual block: groups of channels with ever wider context, and channels weighted by the utterance.
 
     Shape:
         frames ``[B, T, C]``, zero at padding, lengths ``[B]`` -> ``[B, T, C]``, zero at padding

@@ -30,8 +30,8 @@ class EnhancedGruSettings(HeadSettings):
     Attributes:
         hidden_size: H, per direction.
         num_layers: of the GRU.
-        num_heads: of the attention; divides 2H.
-        dropout: between GRU layers, behind the attention, in the enhancement and the classifier.
+        num_heads: of the attention; must divide 2H.
+        dropout: between GRU layers, after the attention, in the enhancement and the classifier.
         attention_dropout: of the attention's weights; null: as ``dropout``.
         positions, instance_norm, attention, enhancement: whether the head has this part.
         pooling: over time, joined in this order.
@@ -61,7 +61,7 @@ class EnhancedGruSettings(HeadSettings):
             fitting = [heads for heads in range(1, 17) if size % heads == 0]
             raise ValueError(
                 f"num_heads: {self.num_heads} does not divide 2 x hidden_size = {size} "
-                f"({', '.join(map(str, fitting))} do)"
+                f"(these do: {', '.join(map(str, fitting))})"
             )
         return self
 

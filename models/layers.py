@@ -1,4 +1,4 @@
-"""Blocks that heads share. Padding takes part in none of them."""
+"""Blocks that heads share. All of them ignore padding."""
 
 import math
 from collections.abc import Sequence
@@ -130,8 +130,8 @@ class InstanceNorm(nn.Module):
 class MaskedBatchNorm(nn.Module):
     """Normalise every feature over the real frames of a batch, then rescale.
 
-    In evaluation, and for a batch of a single frame, which has no deviation, the running statistics take the place
-    of the batch's own.
+    In evaluation, and for a batch of a single frame, which has no deviation, the running statistics replace the
+    batch's own.
 
     Args:
         num_features: size of the last dimension.
@@ -310,7 +310,7 @@ def max_over_time(frames: Tensor, lengths: Tensor) -> Tensor:
 
 
 def reverse_time(frames: Tensor, lengths: Tensor) -> Tensor:
-    """Turn each utterance's real frames round; padding stays behind them: [B, T, D] -> [B, T, D]."""
+    """Reverse each utterance's real frames; padding stays after them: [B, T, D] -> [B, T, D]."""
     steps = torch.arange(frames.shape[1], device=frames.device)
     source = torch.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)
     return frames.gather(1, source[..., None].expand_as(frames))
@@ -320,8 +320,8 @@ class BidirectionalGRU(nn.Module):
     """A bidirectional GRU over the real frames: the backward pass begins at each utterance's own last frame.
 
     The same function as ``nn.GRU`` on packed sequences, but faster to train: on a CPU by `BidirectionalRecurrence`,
-    elsewhere by turning real frames round. Padding lies behind the real frames in both directions, where none of
-    them sees it.
+    elsewhere by reversing real frames. Padding comes after the real frames in both directions, where none of them
+    sees it.
 
     Shape:
         frames ``[B, T, D]``, lengths ``[B]`` -> ``[B, T, 2 * hidden_size]``, zero at padding

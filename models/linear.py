@@ -15,8 +15,8 @@ class LinearSettings(HeadSettings):
 
     Attributes:
         statistics: of each feature over time.
-        l2: strengths of the L2 penalty, of which the validation set chooses one; as many times as strong as in
-            scikit-learn's ``LogisticRegression(C=1)``. null trains by gradient steps, without this penalty.
+        l2: strengths of the L2 penalty, of which the validation set chooses one; strength s is scikit-learn's
+            ``LogisticRegression(C=1/s)``. null trains by gradient steps, without this penalty.
     """
 
     model: Literal["linear"]

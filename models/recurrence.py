@@ -68,17 +68,17 @@ class BidirectionalRecurrence(torch.autograd.Function):
         columns = (of_states, slopes, slopes.unflatten(-1, (3, hidden)), update, real)
         steps = list(zip(*map(_steps, columns), strict=True))
         for step in range(num_steps - 1, -1, -1):
-            now, slope, each_gate, keep, _ = steps[step]
-            each_gate.mul_(now[..., None, :])
+            now, slope, slope_by_gate, keep, _ = steps[step]
+            slope_by_gate.mul_(now[..., None, :])
             if step:
                 earlier, *_, mask = steps[step - 1]
                 earlier.addcmul_(now, keep).baddbmm_(slope, weights).mul_(mask)
         rows, flat = frames.flatten(0, 1), slopes.flatten(1, 2)
-        of_weights = torch.stack([each.t() @ state.flatten(0, 1) for each, state in zip(flat, before, strict=True)])
+        of_weights = torch.stack([slope.t() @ state.flatten(0, 1) for slope, state in zip(flat, before, strict=True)])
         of_bias = of_product.sum(dim=(1, 2))
         torch.mul(of_states, of_candidate, out=of_product)  # x_n is not behind the reset gate
         of_input_bias, flat = flat.sum(dim=1), flat.to(frames.dtype)
-        of_input_weights = torch.stack([each.t() @ rows for each in flat]).to(weights.dtype)
+        of_input_weights = torch.stack([slope.t() @ rows for slope in flat]).to(weights.dtype)
         of_frames = None
         if context.needs_input_grad[0]:
             onwards, backwards = input_weights.to(frames.dtype)

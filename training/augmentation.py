@@ -1,4 +1,4 @@
-"""Training frames changed at random, so that the head cannot rely on chance detail.
+"""Random changes of training frames, so that the head cannot rely on chance details.
 
 All functions take standardised frames [B, L, T, D] with lengths [B]; padding stays zero. Randomness comes
 from torch's global generators, which a run has seeded.
@@ -24,7 +24,7 @@ class Batch:
 
 
 def augment(batch: Batch, training: TrainingSettings) -> Batch:
-    """Stretch, mix, add noise and mask, each as strongly as its parameter says."""
+    """Stretch, mix, add noise and mask, as strongly as the parameters say."""
     frames, lengths = batch.frames, batch.lengths
     count, device = len(lengths), frames.device
     if training.stretch:
@@ -73,12 +73,12 @@ def stretch_time(frames: Tensor, lengths: Tensor, factors: Tensor) -> tuple[Tens
 def mix(batch: Batch, partners: Tensor, shares: Tensor) -> Batch:
     """Mixup (Zhang et al. 2018): every utterance keeps a share of itself and takes the rest from its partner.
 
-    So do its targets. Lengths stay; a partner that is shorter begins anew where it ends.
+    So do its targets. Lengths stay the same; a shorter partner is repeated.
 
     Args:
         batch: what to mix.
-        partners: [B], who is mixed into each.
-        shares: [B], what each keeps.
+        partners: [B], the index of the utterance mixed into each.
+        shares: [B], how much of itself each keeps.
     """
     steps = torch.arange(batch.frames.shape[-2], device=batch.frames.device)
     partner = _take(batch.frames[partners], steps % batch.lengths[partners][:, None])
@@ -103,7 +103,7 @@ def mask_span(frames: Tensor, lengths: Tensor, shares: Tensor, factor: float = 0
 
 
 def mask_frames(frames: Tensor, lengths: Tensor, shares: Tensor, factor: float = 0.0) -> Tensor:
-    """Multiply a share [B] of each utterance's frames, rounded to whole ones and drawn anywhere, by a factor."""
+    """Multiply a share [B] of each utterance's frames, rounded and drawn independently, by a factor."""
     draws = torch.rand(len(lengths), frames.shape[-2], device=frames.device)
     draws = draws.masked_fill(~frame_mask(lengths, frames.shape[-2]), 2)
     ranks = draws.argsort(dim=1).argsort(dim=1)

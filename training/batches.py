@@ -45,7 +45,7 @@ class DeviceFrames:
         self._device = device
         self._flat = [_concatenated(features.maps(layer), device) for layer in layers]
         self._restoring = [
-            [_concatenated(each, device) for each in features.offsets_and_scales(layer)]
+            [_concatenated(shards, device) for shards in features.offsets_and_scales(layer)]
             if features.is_quantised
             else None
             for layer in layers
@@ -71,7 +71,7 @@ class DeviceFrames:
         for flat, restoring in itertools.zip_longest(self._flat, self._restoring):
             frames = flat[index].float()
             if restoring:
-                offset, scale = (each[utterances][:, None].float() for each in restoring)
+                offset, scale = (values[utterances][:, None].float() for values in restoring)
                 frames = frames * scale + offset
             layers.append(frames * real)
         return torch.stack(layers, dim=1), lengths
@@ -80,8 +80,8 @@ class DeviceFrames:
 class MomentFrames:
     """Every utterance as one frame, its mean, or as two with the same mean and deviation as all of its frames.
 
-    That is all that some heads need, which see nothing else of the frames. Standardising and both statistics commute,
-    so that they learn the same from these few frames, read once, as from all.
+    Some heads see nothing else of the frames. Standardising commutes with both statistics, so such heads learn the
+    same from these few frames, which are read once, as from all.
 
     Args:
         moments: of the utterances.
@@ -110,7 +110,7 @@ class MomentFrames:
 
 @dataclass(frozen=True)
 class Moments:
-    """One utterance's frames in short: their number T, and per layer and feature [L, D] mean and variance."""
+    """A summary of one utterance's frames: their number T, and their mean and variance per layer and feature [L, D]."""
 
     count: int
     mean: np.ndarray
@@ -125,11 +125,11 @@ class UtteranceMoments:
         self._known: dict[str, Moments] = {}
 
     def of(self, identifier: str) -> Moments:
-        """One utterance's."""
+        """The moments of one utterance."""
         if identifier not in self._known:
             frames = [self._features.frames(identifier, layer).astype(np.float32) for layer in self._layers]
-            mean = np.stack([each.mean(axis=0, dtype=np.float64) for each in frames])
-            variance = np.stack([each.var(axis=0) for each in frames])
+            mean = np.stack([layer.mean(axis=0, dtype=np.float64) for layer in frames])
+            variance = np.stack([layer.var(axis=0) for layer in frames])
             self._known[identifier] = Moments(len(frames[0]), mean, variance)
         return self._known[identifier]
 
@@ -141,13 +141,13 @@ class UtteranceMoments:
     def of_frames(self, identifiers: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation per layer and feature [L, D] over all frames of some utterances."""
         moments = [self.of(identifier) for identifier in identifiers]
-        share = np.array([each.count for each in moments], float)
-        share /= share.sum()
+        shares = np.array([utterance.count for utterance in moments], float)
+        shares /= shares.sum()
         mean, variance = np.zeros_like(moments[0].mean), np.zeros_like(moments[0].mean)
-        for weight, each in zip(share, moments, strict=True):
-            mean += weight * each.mean
-        for weight, each in zip(share, moments, strict=True):  # within the utterances, and between them
-            variance += weight * (each.variance + (each.mean - mean) ** 2)
+        for share, utterance in zip(shares, moments, strict=True):
+            mean += share * utterance.mean
+        for share, utterance in zip(shares, moments, strict=True):  # within the utterances, and between them
+            variance += share * (utterance.variance + (utterance.mean - mean) ** 2)
         return mean, np.sqrt(np.maximum(variance, 1e-10))
 
 
@@ -207,12 +207,12 @@ def _cut(order: Tensor, batch_size: int) -> Iterator[list[int]]:
 
 
 def _bases(counts: Iterable[int]) -> list[int]:
-    """Where each part begins when all are put end to end."""
+    """The row at which each part begins when all are concatenated."""
     return [0, *itertools.accumulate(counts)]
 
 
 def _concatenated(parts: Sequence[np.ndarray], device: torch.device) -> Tensor:
-    """All shards' rows end to end on the device, copied shard by shard."""
+    """The rows of all shards, concatenated on the device, copied shard by shard."""
     shape = (sum(len(rows) for rows in parts), *parts[0].shape[1:])
     flat = torch.empty(shape, dtype=torch.from_numpy(parts[0][:0]).dtype, device=device)
     base = 0

@@ -19,7 +19,7 @@ _PARTS = 5  # of the cross-validation over training speakers, where there is no 
 _MOST_ITERATIONS = 20_000
 _TOLERANCE = 1e-6  # of the gradient; scikit-learn's 1e-4 stops well before the minimum where the penalty is weak
 _SMALLEST_DIRECTION = 1e-7  # share of the largest singular value
-_ABSENT = -30.0  # what a class that has no training utterance lies below the lowest bias
+_ABSENT = -30.0  # the bias of a class without training utterances, relative to the lowest bias
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ def fit_linear(
 ) -> tuple[float, dict[str, float]]:
     """Find a linear layer's weights for the L2 strength with the lowest validation loss.
 
-    The loss, whatever chooses the epoch of other heads: the UA of a few speakers is too coarse to compare strengths by.
-    Without validation utterances, or with ``select: last``, strengths are compared by cross-validation over the
-    training speakers. Where that cannot be done either, the middle one is taken.
+    It is the loss that counts here, whatever ``select`` says: the UA of a few speakers is too coarse to compare
+    strengths. Without validation utterances, or with ``select: last``, strengths are compared by cross-validation over
+    the training speakers. Where that is impossible too, the middle strength is used.
 
     Args:
         classifier: gets the weights.
@@ -54,7 +54,7 @@ def fit_linear(
         training: ``select`` and ``class_weights``.
 
     Returns:
-        The chosen strength, and the loss of each that was compared, by its name ``f"{strength:g}"``.
+        The chosen strength, and the losses of those compared: ``f"{strength:g}"`` -> loss.
     """
     num_classes = classifier.out_features
     with threadpool_limits(1):  # the same bytes, whatever runs beside it
@@ -66,7 +66,7 @@ def fit_linear(
                 reduced = _Reduced(fitted.embeddings)
                 for strength, values in compared.items():
                     solution = _solve(reduced, fitted.labels, strength, training)
-                    known = np.isin(tested.labels, solution.classes)  # of others nothing could be learnt
+                    known = np.isin(tested.labels, solution.classes)  # nothing could be learnt about others
                     if known.any():
                         values.append(
                             _loss(solution.logits(tested.embeddings[known], num_classes), tested.labels[known])
@@ -82,7 +82,7 @@ def fit_linear(
 
 
 class _Reduced:
-    """Embeddings in the space that they span: with an L2 penalty, the solution lies in it. Exact, and smaller."""
+    """Embeddings as coordinates in the space that they span, in which the solution with an L2 penalty lies. Exact."""
 
     def __init__(self, embeddings: np.ndarray):
         self.embeddings, self.directions = embeddings, None
@@ -147,5 +147,5 @@ def _speaker_parts(train: Examples) -> list[tuple[Examples, Examples]]:
 
 
 def _some(examples: Examples, index: np.ndarray) -> Examples:
-    speakers = [examples.speakers[place] for place in index]
+    speakers = [examples.speakers[row] for row in index]
     return Examples(examples.embeddings[index], examples.labels[index], speakers)

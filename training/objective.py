@@ -1,4 +1,4 @@
-"""What training makes small: the emotions' cross-entropy and, weighted, the speakers'."""
+"""The loss that training minimises: the emotions' cross-entropy plus, weighted, the speakers'."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

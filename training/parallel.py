@@ -1,4 +1,4 @@
-"""Several folds side by side: processes that share the memory map."""
+"""Several folds in parallel, in processes that share the memory map."""
 
 import math
 import multiprocessing
@@ -20,10 +20,10 @@ def choose_workers(jobs: int, device: str, workers: int | None = None, seconds: 
     """How many processes, and threads in each.
 
     Args:
-        jobs: how many there are.
+        jobs: their number.
         device: ``cpu`` or ``cuda``.
-        workers: how many are asked for; None chooses.
-        seconds: what all jobs take in one process, if that is known to be little: a process takes a while to start.
+        workers: the number of processes asked for; None chooses.
+        seconds: how long all jobs take in one process, where that is known to be short: starting one takes a while.
 
     One process per core wins on a CPU: a light head's steps are too small to share among threads. On a GPU one process
     keeps one copy of the frames there. The number of threads depends on the number of jobs, not on how many are left
@@ -42,10 +42,10 @@ def train_folds(jobs: Sequence[FoldJob], workers: int, on_epochs: Callable[[int]
     Args:
         jobs: in the order in which they begin.
         workers: processes; 1 trains in this one.
-        on_epochs: called with the number of epochs that are done, or spared by early stopping.
+        on_epochs: called with the number of epochs that are done, or skipped by early stopping.
 
     Raises:
-        UserError: what a job raised; the others are given up.
+        UserError: what a job raised; the others are abandoned.
     """
     if workers == 1:
         for job in jobs:
@@ -64,8 +64,8 @@ def train_folds(jobs: Sequence[FoldJob], workers: int, on_epochs: Callable[[int]
                 yield running[future]
         except BrokenProcessPool as error:
             raise UserError(
-                f"a training process was killed, probably out of memory. Use fewer than {workers} processes "
-                "(runtime.workers) or a smaller batch_size, then `dvc repro` again: finished folds are kept."
+                f"A training process was killed, probably out of memory. Use fewer than {workers} processes "
+                "(runtime.workers) or a smaller batch_size, then run `dvc repro` again; finished folds are kept."
             ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -139,7 +139,7 @@ def _config(job: FoldJob, features: FeatureSet, layers: list[int], model: Standa
         "speakers": job.train_speakers if job.training.adversarial_weight else [],
         "fold": job.fold,
         "seed": job.seed,
-        "features": {"set": job.features.name, "digest": features.digest, "recipe": features.recipe},
+        "features": {"set": job.head.features, "digest": features.digest, "recipe": features.recipe},
         "layers": layers,
         "dimension": features.dimension,
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
@@ -236,7 +236,7 @@ class TrainingRun:
                 on_epochs(1)
                 if training.patience and epoch - max(best_epoch, settled) >= training.patience:
                     break
-        on_epochs(self.budget.num_epochs - epoch)  # spared by early stopping
+        on_epochs(self.budget.num_epochs - epoch)  # skipped by early stopping
         if best_state is None:
             raise UserError(
                 f"{self.job.run_name}: the validation loss was not finite in any of {epoch} epochs, so select: loss "

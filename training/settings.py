@@ -16,52 +16,53 @@ class TrainingSettings(Settings):
     """``training``.
 
     Attributes:
-        epochs: passes over the training utterances, at most; exactly, where there is no validation.
-        steps: instead of epochs, the number of optimiser steps.
+        epochs: the maximum number of passes over the training utterances; without validation, the exact number.
+        steps: the number of optimiser steps, instead of epochs.
         validate_every: steps between validations; null validates after every epoch. What history.csv and the report
             call an epoch is then that many steps.
         batch_size: utterances per pass.
-        accumulate: passes whose gradients make one step.
-        sampling: ``shuffled``: every utterance once per epoch; ``balanced``: drawn so that all classes come up equally.
-        seeds: every fold is trained once with each.
+        accumulate: number of passes whose gradients make one step.
+        sampling: ``shuffled``: every utterance once per epoch; ``balanced``: drawn so that all classes are
+            equally frequent.
+        seeds: every fold is trained once with each seed.
         standardise: subtract the training frames' mean and divide by their deviation.
         precision: of the head's arithmetic; ``bfloat16`` is mixed precision.
 
-        select: the validation score by which the epoch is chosen: ``ua``, ``wa`` or the (lowest) ``loss``; ``last``
-            keeps the last weights.
-        patience: epochs without a better one before training stops; counted only once the warm-up and alpha's ramp
-            are over; null never stops early.
+        select: the validation score that chooses the epoch: the highest ``ua`` or ``wa``, or the lowest ``loss``;
+            ``last`` keeps the last weights.
+        patience: number of epochs without improvement before training stops, counted once the warm-up and alpha's
+            ramp are over; null never stops early.
 
         optimizer: ``adamw``, or ``adam``, in which weight decay is part of the gradient.
-        betas: of either.
-        learning_rate: at its highest.
-        classifier_rate: that of the classifiers, as a multiple of it.
+        betas: of the optimiser.
+        learning_rate: the highest.
+        classifier_rate: the learning rate of the classifiers, as a multiple of ``learning_rate``.
         schedule: after the warm-up: ``constant``; ``linear``, to the lowest rate at the end; ``cosine``, one cycle to
             the end; ``cosine_restarts``, the first cycle a quarter of the steps, each one twice as long as
             the one before; ``step``, halved every tenth of the steps; ``noam``, with the inverse square root of the
             step. ``speechbrain`` is `training.schedule.speechbrain_factor`, which has the warm-up in it.
         warmup: how long the learning rate rises, in ``warmup_unit``: a share of all steps, epochs, or steps.
         warmup_from: the share of the highest rate at which the warm-up begins.
-        min_learning_rate: none lower, of any schedule.
-        weight_decay: of the optimizer.
+        min_learning_rate: the lowest, under any schedule.
+        weight_decay: of the optimiser.
         clip_norm: largest norm of the gradient.
 
         label_smoothing: share of the target that is spread over all classes.
-        class_weights: ``balanced``: every class counts the same in the loss.
-        adversarial_weight: of the loss of a speaker classifier behind a gradient reversal; 0 for none.
+        class_weights: ``balanced``: all classes have the same weight in the loss.
+        adversarial_weight: of the loss of a speaker classifier after a gradient reversal; 0: no such classifier.
         speaker_classifier: sizes of its hidden layers.
         max_alpha: largest strength of the reversal.
         alpha_start, alpha_full: shares of the epochs; alpha is 0 up to the first and largest from the second on.
 
-        augment: whether the training frames are changed at random, with the strengths that follow.
-        noise: deviation of Gaussian noise, in deviations of the features.
+        augment: whether the training frames are changed at random, as strongly as the following parameters say.
+        noise: standard deviation of Gaussian noise, in standard deviations of the features.
         stretch: largest relative change of an utterance's duration.
         time_mask: largest share of an utterance's frames that are masked.
-        time_mask_mode: ``span``: one stretch of frames, of up to that share; ``frames``: that share, anywhere.
+        time_mask_mode: ``span``: consecutive frames, up to that share; ``frames``: that share, drawn independently.
         time_mask_factor: what masked frames are multiplied by.
         feature_mask: largest share of an utterance's features that are set to zero.
-        noise_probability, stretch_probability, time_mask_probability: how many of the utterances they are applied to.
-        mixup: both parameters of the beta distribution of the share by which utterances are mixed; 0 for none.
+        noise_probability, stretch_probability, time_mask_probability: the share of utterances changed.
+        mixup: both parameters of the beta distribution of the mixing share; 0: no mixup.
     """
 
     epochs: Annotated[int, Field(ge=1)] | None = None
@@ -121,7 +122,7 @@ class TrainingSettings(Settings):
     @model_validator(mode="after")
     def _one_budget(self):
         if self.epochs is not None and self.steps is not None:
-            raise ValueError("epochs and steps are two budgets; give one of them")
+            raise ValueError("epochs and steps are two budgets; give only one of them")
         return self
 
     @model_validator(mode="after")
@@ -129,23 +130,31 @@ class TrainingSettings(Settings):
         if self.min_learning_rate > self.learning_rate:
             raise ValueError("min_learning_rate is above learning_rate")
         if self.alpha_full < self.alpha_start:
-            raise ValueError("alpha_full comes before alpha_start")
+            raise ValueError("alpha_full must not be smaller than alpha_start")
         if self.schedule == "noam" and not self.warmup:
-            raise ValueError("schedule: noam falls from the first step on without a warmup; set one, e.g. 0.1")
+            raise ValueError(
+                "schedule: noam needs a warmup, e.g. 0.1; without one the learning rate falls from the first step"
+            )
         if self.warmup_unit == "share" and self.warmup > 1:
-            raise ValueError("warmup is a share of the steps, at most 1; set warmup_unit: epochs, or steps")
+            raise ValueError(
+                "warmup is a share of the steps, at most 1; for larger values set warmup_unit: epochs or steps"
+            )
         if self.warmup_unit == "steps" and 0 < self.warmup < 1:
-            raise ValueError("warmup_unit: steps needs a whole number of steps; a share goes with warmup_unit: share")
+            raise ValueError("warmup_unit: steps needs a whole number of steps; for a share set warmup_unit: share")
         if self.schedule == "speechbrain" and (self.warmup_unit != "epochs" or self.epochs is None):
-            raise ValueError("schedule: speechbrain counts epochs; give epochs, and warmup_unit: epochs")
+            raise ValueError("schedule: speechbrain counts epochs; set epochs, and warmup_unit: epochs")
         return self
 
     @model_validator(mode="after")
     def _together(self):
         if self.augment and not self.standardise:
-            raise ValueError("augment needs standardise: its strengths are in deviations of the training frames")
+            raise ValueError(
+                "augment needs standardise: its strengths are in standard deviations of the training frames"
+            )
         if self.class_weights == self.sampling == "balanced":
-            raise ValueError("class_weights and sampling are both balanced, which favours rare classes twice; use one")
+            raise ValueError(
+                "class_weights and sampling are both balanced, which favours rare classes twice; use only one"
+            )
         return self
 
     def override(self, changes: dict) -> dict:

@@ -138,12 +138,16 @@ def test_padding_takes_no_part_in_training(variant, num_layers):
 
 
 POOLED_BY_ATTENTION = [
-    each
-    for each in VARIANTS
-    if each["model"] in ("attentive_statistics", "ecapa")
-    or (each.get("attention") == "none" and "attention" in each.get("pooling", []))
+    variant
+    for variant in VARIANTS
+    if variant["model"] in ("attentive_statistics", "ecapa")
+    or (variant.get("attention") == "none" and "attention" in variant.get("pooling", []))
 ]
-ATTENDING = [each for each in VARIANTS if "gru" in each["model"] and each.get("attention", True) not in (False, "none")]
+ATTENDING = [
+    variant
+    for variant in VARIANTS
+    if "gru" in variant["model"] and variant.get("attention", True) not in (False, "none")
+]
 
 
 @pytest.mark.parametrize("variant", ATTENDING + POOLED_BY_ATTENTION, ids=str)
@@ -178,8 +182,8 @@ def test_gru_joins_what_it_pools_in_the_order_named(poolings, attention):
         return head(variant)(frames, lengths).embedding
 
     frames, lengths = torch.randn(2, 1, 10, SIZE), torch.tensor([10, 6])
-    torch.testing.assert_close(embedding(*poolings), torch.cat([embedding(each) for each in poolings], dim=1))
-    parts = [embedding(each) for each in ("mean", "maximum", "deviation", "attention")]
+    torch.testing.assert_close(embedding(*poolings), torch.cat([embedding(pooling) for pooling in poolings], dim=1))
+    parts = [embedding(pooling) for pooling in ("mean", "maximum", "deviation", "attention")]
     assert not any(torch.allclose(one, other) for one, other in itertools.combinations(parts, 2))
 
 
@@ -367,7 +371,7 @@ def test_attention_in_context_sees_the_whole_utterance():
     for in_context in (False, True):
         pooling = AttentiveStatistics(SIZE, 6, in_context)
         pooling.attention.score.weight[:] = pooling.attention.score.weight[0]  # all features weigh alike
-        before, after = (pooling(each, lengths)[1][0] for each in (frames, other))
+        before, after = (pooling(values, lengths)[1][0] for values in (frames, other))
         same = torch.allclose(before[0] / before[1], after[0] / after[1], rtol=1e-4)
         assert same != in_context
 
@@ -389,10 +393,10 @@ def test_a_pooling_named_twice_is_refused():
 
 
 def test_heads_and_scales_that_do_not_divide_are_refused_with_those_that_do():
-    with pytest.raises(ValidationError, match=r"scale: 8 does not divide channels = 12 \(2, 3, 4, 6, 12 do\)"):
+    with pytest.raises(ValidationError, match=r"scale: 8 does not divide channels = 12 \(these do: 2, 3, 4, 6, 12\)"):
         HEADS["ecapa"][0](model="ecapa", features="f", channels=12)
     with pytest.raises(
-        ValidationError, match=r"num_heads: 7 does not divide 2 x hidden_size = 16 \(1, 2, 4, 8, 16 do\)"
+        ValidationError, match=r"num_heads: 7 does not divide 2 x hidden_size = 16 \(these do: 1, 2, 4, 8, 16\)"
     ):
         HEADS["enhanced_gru"][0](model="enhanced_gru", features="f", hidden_size=8, num_heads=7)
 

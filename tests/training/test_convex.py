@@ -26,11 +26,13 @@ def test_it_is_scikit_learns_logistic_regression_on_the_same_statistics(tmp_path
     features = FeatureSet(write_features(tmp_path / "features", dimension, layers=(6, 12), voice=1.0))
     train_fold(job(features.folder, tmp_path / "run", {**ALL, "l2": [3.0]}))
     frames = {
-        speakers: [np.stack([features.frames(each, layer) for layer in (6, 12)]).astype(float) for each in ids]
+        speakers: [
+            np.stack([features.frames(identifier, layer) for layer in (6, 12)]).astype(float) for identifier in ids
+        ]
         for speakers, ids in (("train", utterances(0, 1, 2, 3).ids), ("test", utterances(5).ids))
     }
     train, test = (
-        np.array([np.concatenate([each.mean(axis=1), each.std(axis=1)], axis=1).ravel() for each in part])
+        np.array([np.concatenate([layers.mean(axis=1), layers.std(axis=1)], axis=1).ravel() for layers in part])
         for part in frames.values()
     )
     model = make_pipeline(StandardScaler(), LogisticRegression(C=1 / 3, tol=1e-8, max_iter=5000))
@@ -93,7 +95,10 @@ def test_validation_utterances_of_a_class_that_training_lacks_do_not_choose_the_
     unseen = Examples(random.normal(size=(30, 3)) - 5, np.full(30, 2), ["b"] * 30)
     both = Examples(np.concatenate([seen.embeddings, unseen.embeddings]), np.append(labels, unseen.labels), ["b"] * 70)
     strengths = [0.1, 10.0, 1e3]
-    chosen = [fit_linear(torch.nn.Linear(3, 3), strengths, train, each, TrainingSettings())[0] for each in (seen, both)]
+    chosen = [
+        fit_linear(torch.nn.Linear(3, 3), strengths, train, held_out, TrainingSettings())[0]
+        for held_out in (seen, both)
+    ]
     assert chosen[0] == chosen[1]
 
 

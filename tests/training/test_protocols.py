@@ -34,7 +34,7 @@ class Recorded:
             write_features(folder / "features", DIMENSION, speakers=SPEAKERS, each=EACH, layers=LAYERS)
         )
         ids = [identifier for identifier in features.places if not identifier.startswith("s4-")]
-        train = Utterances(ids, [each.split("-")[0] for each in ids], [int(each[-1]) for each in ids])
+        train = Utterances(ids, [name.split("-")[0] for name in ids], [int(name[-1]) for name in ids])
         plain = job(features.folder, folder / "run")
         plain = dataclasses.replace(plain, head=settings, training=training, roles={**plain.roles, "train": train})
         layers = list(LAYERS) if several else [LAYERS[-1]]
@@ -64,9 +64,9 @@ class Recorded:
 
     def plain_batch(self, identifiers: list[str]) -> tuple[list[torch.Tensor], torch.Tensor]:
         """Frames of each utterance, [L, T, D], and labels."""
-        frames = [[self.features.frames(each, layer) for layer in LAYERS] for each in identifiers]
+        frames = [[self.features.frames(identifier, layer) for layer in LAYERS] for identifier in identifiers]
         tensors = [torch.stack([torch.from_numpy(layer).float() for layer in layers]) for layers in frames]
-        return [self.scale * tensor for tensor in tensors], torch.tensor([int(each[-1]) for each in identifiers])
+        return [self.scale * tensor for tensor in tensors], torch.tensor([int(name[-1]) for name in identifiers])
 
 
 @pytest.mark.parametrize("preset", ["emobox-iemocap", "emobox-emodb"])

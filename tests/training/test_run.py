@@ -30,7 +30,7 @@ GRU = {"model": "gru", "hidden_size": 6, "num_layers": 1}
 
 def utterances(*speakers: int) -> Utterances:
     ids = [f"s{speaker}-{number}-{number % 3}" for speaker in speakers for number in range(10)]
-    return Utterances(ids, [each.split("-")[0] for each in ids], [int(each[-1]) for each in ids])
+    return Utterances(ids, [name.split("-")[0] for name in ids], [int(name[-1]) for name in ids])
 
 
 def job(features, folder, head=None, seed=1, fold=0, validation=(4,), **changes) -> FoldJob:
@@ -89,7 +89,7 @@ def test_side_by_side_is_the_same_as_one_after_the_other(feature_folder, tmp_pat
     jobs = [job(feature_folder, tmp_path / "together" / str(fold), fold=fold) for fold in (0, 1)]
     epochs = []
     finished = list(train_folds(jobs, workers=2, on_epochs=epochs.append))
-    assert {each.fold for each in finished} == {0, 1}
+    assert {done.fold for done in finished} == {0, 1}
     assert sum(epochs) == 12
     for fold in ("0", "1"):
         assert content(tmp_path / "alone" / fold) == content(tmp_path / "together" / fold)
@@ -103,8 +103,8 @@ def test_test_utterances_influence_nothing(feature_folder, tmp_path):
     other = dataclasses.replace(other, roles={**one.roles, "test": wrong})
     fewer = job(feature_folder, tmp_path / "fewer", validation=(3,))
     fewer = dataclasses.replace(fewer, roles={**one.roles, "test": utterances(4)})
-    for each in (one, other, fewer):
-        train_fold(each)
+    for run in (one, other, fewer):
+        train_fold(run)
     weights = [content(tmp_path / name)["model.safetensors"] for name in ("one", "other", "fewer")]
     assert weights[0] == weights[1] == weights[2]
 
@@ -113,7 +113,7 @@ def test_standardises_by_the_training_frames_alone(feature_folder, tmp_path):
     train_fold(job(feature_folder, tmp_path / "run", GRU, epochs=1))
     model, _ = load_head(tmp_path / "run")
     features = FeatureSet(feature_folder)
-    frames = np.concatenate([features.frames(each, 12) for each in utterances(0, 1, 2, 3).ids]).astype(np.float64)
+    frames = np.concatenate([features.frames(name, 12) for name in utterances(0, 1, 2, 3).ids]).astype(np.float64)
     np.testing.assert_allclose(model.standardise.mean, frames.mean(axis=0)[None], atol=1e-5)
     np.testing.assert_allclose(model.standardise.deviation, frames.std(axis=0)[None], atol=1e-5)
     mean, _ = standardising_statistics(features, [12], utterances(5).ids, of_means=False)
@@ -176,11 +176,11 @@ def test_history_of_one_step_agrees_with_a_computation_by_hand(feature_folder, t
     loss = torch.nn.functional.cross_entropy(logits, torch.tensor(train.labels))
     gradients = torch.autograd.grad(loss, list(model.parameters()))
     assert row["gradient_norm"] == pytest.approx(
-        float(torch.cat([each.flatten() for each in gradients]).norm()), rel=1e-4
+        float(torch.cat([gradient.flatten() for gradient in gradients]).norm()), rel=1e-4
     )
 
     predicted = logits.argmax(dim=1).numpy()
-    correct = np.array([np.sum((labels == each) & (predicted == each)) for each in range(3)])
+    correct = np.array([np.sum((labels == label) & (predicted == label)) for label in range(3)])
     f1 = 2 * correct / (np.bincount(labels, minlength=3) + np.bincount(predicted, minlength=3))
     assert row["train_ua"] == pytest.approx(np.mean(correct / np.bincount(labels)), abs=1e-5)
     assert row["train_wa"] == pytest.approx(correct.sum() / len(labels), abs=1e-5)

@@ -279,7 +279,7 @@ def test_what_contradicts_itself_is_refused():
         TrainingSettings(class_weights="balanced", sampling="balanced")
     with pytest.raises(ValidationError, match="augment needs standardise"):
         TrainingSettings(augment=True, standardise=False)
-    with pytest.raises(ValidationError, match="noam falls from the first step on without a warmup"):
+    with pytest.raises(ValidationError, match="noam needs a warmup"):
         TrainingSettings(schedule="noam", warmup=0)
 
 
@@ -327,11 +327,11 @@ def test_embeddings_and_attention_stand_in_the_order_of_the_predictions(feature_
     rows, embeddings, attention = runs.run(0, 1), runs.embeddings(0, 1), runs.attention(0, 1)
     assert list(rows["role"].unique()) == ["validation", "test"]
     assert len(rows) == len(embeddings) == len(attention) == 20
-    for place, identifier in enumerate(rows["id"]):
+    for row, identifier in enumerate(rows["id"]):
         with torch.inference_mode():
             output = model(*source.gather([identifier]))
-        np.testing.assert_allclose(embeddings[place], output.embedding[0], atol=1e-5)
-        np.testing.assert_allclose(attention[place], output.attention[0].mean(dim=0), atol=1e-3)  # over the queries
+        np.testing.assert_allclose(embeddings[row], output.embedding[0], atol=1e-5)
+        np.testing.assert_allclose(attention[row], output.attention[0].mean(dim=0), atol=1e-3)  # over the queries
 
 
 def test_a_head_on_int8_frames_predicts_what_it_does_on_float16(tmp_path):
@@ -348,7 +348,7 @@ def test_a_head_on_int8_frames_predicts_what_it_does_on_float16(tmp_path):
         for folder in (float16, int8)
     ]
     assert (predicted[0] == predicted[1]).mean() >= 0.99
-    assert 0.4 < (predicted[0] == [int(each[-1]) for each in identifiers]).mean() < 0.98
+    assert 0.4 < (predicted[0] == [int(name[-1]) for name in identifiers]).mean() < 0.98
 
 
 def test_the_adversary_makes_the_embedding_forget_speakers(tmp_path):
