@@ -326,7 +326,7 @@ def test_speakers_who_were_trained_on_are_not_probed(feature_folder, tmp_path):
     folder = tmp_path / "fold-0" / "seed-1"
     folder.mkdir(parents=True)
     save_file({"embedding": np.ones((len(rows), 3), np.float32)}, folder / "embeddings.safetensors")
-    runs = HeadRuns(tmp_path, {"layers": 12}, rows[["fold", "seed"]].head(1), rows, pd.DataFrame(), [])
+    runs = HeadRuns(tmp_path, {"layers": [12]}, rows[["fold", "seed"]].head(1), rows, pd.DataFrame(), [])
     manifest = splits.assign(gender="", session="", dialog="")
     assert probe_runs(runs, features, manifest, splits, seed=1)["mean"]["chance"] == pytest.approx(1 / 3)
     splits.loc[splits.index[splits["speaker"] == "s0"][0], "fold_0"] = "train"
