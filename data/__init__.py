@@ -1,6 +1,7 @@
 """Corpus -> manifest -> splits -> clips. Imports no other room.
 
 - `errors`: the one exception a user is meant to read
+- `cautions`: what a reader of a result has to know, as one type
 - `digest`: what names a file's content
 - `measured`: what a piece of work cost
 - `settings`: the base of every typed parameter model
@@ -10,7 +11,7 @@
 - `roles`: the table of who plays which role in which fold
 - `splits`: which utterance plays which role in which fold
 - `official_folds`: published folds, from a CSV or EmoBox's metadata
-- `split_warnings`: what to warn of in any fold
+- `split_cautions`: what a reader has to know of the folds
 - `audio`: one audio file -> one waveform
 - `synthesis`: the demo corpus
 - `clips`: waveforms of a shard -> one HDF5 file

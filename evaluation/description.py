@@ -7,7 +7,7 @@ import pandas as pd
 from data.labels import TaskSettings, label_utterances
 from data.manifest import CorpusSettings
 from data.roles import ROLES, fold_columns
-from data.split_warnings import split_warnings
+from data.split_cautions import split_cautions
 from data.splits import SplitSettings
 from features.settings import is_untrained
 from features.store import FeatureSet
@@ -59,6 +59,7 @@ def describe_task(
     """Describe what is told apart on which utterances, whoever does it; arguments and result as for `describe_run`."""
     every = label_utterances(manifest, task)
     labelled = every[every["id"].isin(usable["id"])]
+    columns = fold_columns(usable)
     splits = usable.set_index("id", drop=False).loc[labelled["id"]].set_index(labelled.index)
     return {
         "corpus": {
@@ -76,7 +77,7 @@ def describe_task(
             {role: int((splits[column] == role).sum()) for role in ROLES} for column in fold_columns(splits)
         ],
         "skipped": len(every) - len(labelled),
-        "warnings": split_warnings(labelled, splits, sorted(task.classes)),
+        "warnings": [str(caution) for caution in split_cautions(labelled.join(splits[columns]), sorted(task.classes))],
     }
 
 

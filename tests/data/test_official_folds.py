@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from data.errors import UserError
 from data.official_folds import read_emobox
-from data.split_warnings import split_warnings
+from data.split_cautions import split_cautions
 from data.splits import SplitSettings, make_splits
 
 EMOTIONS = {"W": "anger", "F": "happy", "N": "neutral"}
@@ -94,9 +94,9 @@ def test_emobox_folds_are_validated_at_random_and_warned_of(emobox):
     splits = make_splits(manifest, emobox)
     assert splits["fold_0"].value_counts().to_dict() == {"train": 21, "test": 9, "validation": 5, "": 1}
     assert (splits["fold_1"] == "test").equals(manifest["number"] == 2)
-    warnings = split_warnings(manifest, splits, "FNW")
-    assert warnings[0].startswith("Speaker leakage: in 2 of 2 folds")
-    assert "1 of 36 labelled utterances are in no fold: neither trained on nor tested." in warnings
+    leakage, unused, *_ = split_cautions(manifest.join(splits[["fold_0", "fold_1"]]), "FNW")
+    assert leakage.text.startswith("Speaker leakage: in 2 of 2 folds")
+    assert unused.text == "1 of 36 labelled utterances are in no fold: neither trained on nor tested."
 
     fewer = manifest[manifest["emotion"] != "N"].reset_index(drop=True)
     unvalidated = make_splits(fewer, emobox.model_copy(update={"validation": "none"}), manifest)

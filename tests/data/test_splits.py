@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.cautions import Caution, Kind, Severity
 from data.errors import UserError
 from data.roles import fold_columns
-from data.split_warnings import split_warnings
+from data.split_cautions import split_cautions
 from data.splits import SplitSettings, make_splits, shared_speakers
 
 NO_VALIDATION = {"scheme": "session", "validation": "none"}
@@ -28,6 +29,14 @@ def utterances(sessions: int, per_speaker: int = 3, speakers_per_session: int = 
         for number in range(per_speaker)
     ]
     return pd.DataFrame(rows)
+
+
+def cautions(labelled: pd.DataFrame, splits: pd.DataFrame) -> list[Caution]:
+    return split_cautions(labelled.join(splits[fold_columns(splits)]), "ab")
+
+
+def kinds(labelled: pd.DataFrame, splits: pd.DataFrame) -> list[Kind]:
+    return [caution.kind for caution in cautions(labelled, splits)]
 
 
 @given(
@@ -60,9 +69,10 @@ def test_validation_speakers_dialogue_partner_leaves_training():
         (chosen,) = set(labelled["speaker"][splits[column] == "validation"])
         partner = chosen[:-1] + ("M" if chosen[-1] == "F" else "F")
         assert set(splits[column][labelled["speaker"] == partner]) == {""}
-    (warning,) = split_warnings(labelled, splits, "ab")
-    assert warning.startswith("Left out: in 4 of 4 folds 1 of 8 speakers play no role (the validation speaker's")
-    assert warning.endswith("and 4 train.")
+    (caution,) = cautions(labelled, splits)
+    assert caution.kind == Kind.SPEAKERS_LEFT_OUT
+    assert caution.text.startswith("Left out: in 4 of 4 folds 1 of 8 speakers play no role (the validation speaker's")
+    assert caution.text.endswith("and 4 are trained on.")
 
 
 def test_fewer_folds_take_consecutive_groups_and_the_next_validates():
@@ -92,40 +102,41 @@ def test_random_validation_is_a_share_of_each_folds_training_utterances():
     shuffled = labelled.sample(frac=1, random_state=1)
     assert make_splits(shuffled, settings).sort_index().equals(splits)
     assert not make_splits(labelled, settings.model_copy(update={"seed": 2})).equals(splits)
-    (warning,) = split_warnings(labelled, splits, "ab")
-    assert warning.startswith("Validation on training speakers: in 5 of 5 folds")
-    assert "The test speakers are unseen." in warning
+    (caution,) = cautions(labelled, splits)
+    assert caution.kind == Kind.KNOWN_VALIDATION_SPEAKERS
+    assert caution.text.startswith("Validation on training speakers: in 5 of 5 folds")
 
 
 def test_random_splits_are_warned_of():
     labelled = utterances(5, per_speaker=6)
     splits = make_splits(labelled, SplitSettings(scheme="random"))
-    warnings = split_warnings(labelled, splits, ["a", "b"])
     assert len(fold_columns(splits)) == 5
-    assert any(warning.startswith("Speaker leakage") for warning in warnings)
-    sound = make_splits(labelled, SplitSettings(scheme="session"))
-    assert split_warnings(labelled, sound, ["a", "b"]) == []
+    assert Kind.SPEAKER_LEAKAGE in kinds(labelled, splits)
+    assert cautions(labelled, make_splits(labelled, SplitSettings(scheme="session"))) == []
 
 
 def test_shared_sentences_are_warned_of_but_greetings_are_not():
     labelled = utterances(4).assign(text="Well, that is what she said.")
     splits = make_splits(labelled, SplitSettings(scheme="session"))
-    assert any("Shared sentences: 100%" in warning for warning in split_warnings(labelled, splits, ["a", "b"]))
-    assert split_warnings(labelled.assign(text="Yeah."), splits, ["a", "b"]) == []
-    assert split_warnings(labelled.assign(text="a07"), splits, ["a", "b"])  # the code of a fixed sentence
+    (caution,) = cautions(labelled, splits)
+    assert caution.kind == Kind.SHARED_SENTENCES
+    assert "100%" in caution.text
+    assert cautions(labelled.assign(text="Yeah."), splits) == []
+    assert cautions(labelled.assign(text="a07"), splits)  # the code of a fixed sentence
 
 
 def test_dialogue_partners_in_other_roles_are_warned_of():
     labelled = utterances(4)
     by_speaker = make_splits(labelled, SplitSettings(scheme="speaker"))
-    assert any(each.startswith("Shared dialogues: in 8 of 8") for each in split_warnings(labelled, by_speaker, "ab"))
-    assert any("no text" in each for each in split_warnings(labelled.assign(text=""), by_speaker, "ab"))
+    (caution,) = cautions(labelled, by_speaker)
+    assert caution.text.startswith("Shared dialogues: in 8 of 8")
+    assert kinds(labelled.assign(text=""), by_speaker) == [Kind.SHARED_DIALOGUES, Kind.NO_TRANSCRIPTS]
 
 
 def test_absent_classes_are_warned_of():
     labelled = utterances(4).assign(label="a")
     splits = make_splits(labelled, SplitSettings(scheme="session"))
-    assert "fold_0: no b in test." in split_warnings(labelled, splits, ["a", "b"])
+    assert Caution(kind=Kind.ABSENT_CLASS, text="fold_0: no b in test.") in cautions(labelled, splits)
 
 
 @pytest.fixture
@@ -158,8 +169,9 @@ def test_official_folds_that_share_speakers_are_warned_of_in_red(official_file):
     by_number = pd.DataFrame({"id": labelled["id"], "fold": [place % 3 for place in labelled.index]})
     by_number.to_csv(official_file, index=False)
     splits = make_splits(labelled, SplitSettings(scheme="file", file=official_file))
-    warnings = split_warnings(labelled, splits, "ab")
-    assert warnings[0].startswith("Speaker leakage: in 3 of 3 folds test speakers are also in training or validation.")
+    leakage = cautions(labelled, splits)[0]
+    assert leakage.severity == Severity.GRAVE
+    assert leakage.text.startswith("Speaker leakage: in 3 of 3 folds test speakers are also in training or validation.")
 
 
 def test_official_roles_without_validation_leave_it_to_the_parameters(official_file):

@@ -1,0 +1,124 @@
+"""What a reader of any result has to know of its folds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from data.cautions import Caution, Kind
+from data.roles import ROLES, fold_columns
+from data.splits import speakers_also_in
+
+_SHARED_SENTENCES = 0.05  # warn above this share of test utterances whose sentence is also in training
+
+
+def split_cautions(splits: pd.DataFrame, classes: Sequence[str]) -> list[Caution]:
+    """What a reader of any result made with this split has to know.
+
+    Args:
+        splits: a row per utterance with ``speaker, dialog, text, label`` and the roles.
+        classes: all class names.
+    """
+    columns = fold_columns(splits)
+    leaking = _folds_with(splits, "test", shared_with=("train", "validation"))
+    known = _folds_with(splits, "validation", shared_with=("train",))
+    found = []
+    if leaking:
+        text = (
+            f"Speaker leakage: in {leaking} of {len(columns)} folds test speakers are also in training or validation. "
+            "These figures say nothing about unseen speakers."
+        )
+        found.append(Caution(kind=Kind.SPEAKER_LEAKAGE, text=text))
+    if known and not leaking:
+        text = (
+            f"Validation on training speakers: in {known} of {len(columns)} folds the validation speakers are also in "
+            "training, so the epoch is chosen for known voices. The test speakers are unseen."
+        )
+        found.append(Caution(kind=Kind.KNOWN_VALIDATION_SPEAKERS, text=text))
+    found += _omissions(splits)
+    partners = sum(_shares_dialogs(splits["dialog"], splits[column]) for column in columns)
+    if partners and not leaking:
+        text = (
+            f"Shared dialogues: in {partners} of {len(columns)} folds a test speaker's dialogue partner is in training "
+            "or validation: same room, topic and microphones. scheme: session keeps dialogues whole."
+        )
+        found.append(Caution(kind=Kind.SHARED_DIALOGUES, text=text))
+    return [*found, *_sentences(splits), *_absent_classes(splits, classes)]
+
+
+def _folds_with(splits: pd.DataFrame, role: str, shared_with: Sequence[str]) -> int:
+    """In how many folds speakers of a role also play one of some others."""
+    shared = [speakers_also_in(splits["speaker"], splits[column], role, shared_with) for column in fold_columns(splits)]
+    return sum(bool(speakers) for speakers in shared)
+
+
+def _omissions(splits: pd.DataFrame) -> list[Caution]:
+    """Utterances in no fold, and whole speakers that a fold leaves out."""
+    found = []
+    columns = fold_columns(splits)
+    nowhere = int((splits[columns] == "").all(axis="columns").sum())
+    if nowhere:
+        text = f"{nowhere:,} of {len(splits):,} labelled utterances are in no fold: neither trained on nor tested."
+        found.append(Caution(kind=Kind.UNUSED_UTTERANCES, text=text))
+    speakers, dialogs = splits["speaker"], splits["dialog"]
+    left_out, training, reason = [], [], ""
+    for column in columns:
+        absent = ~speakers.isin(speakers[splits[column] != ""])
+        if absent.any():
+            left_out.append(speakers[absent].nunique())
+            training.append(speakers[splits[column] == "train"].nunique())
+            if set(dialogs[absent]) & set(dialogs[splits[column] == "validation"]) - {""}:
+                reason = " (the validation speaker's dialogue partner leaves training)"
+    if left_out:
+        text = (
+            f"Left out: in {len(left_out)} of {len(columns)} folds {_range(left_out)} of {speakers.nunique()} speakers "
+            f"play no role{reason}, and {_range(training)} are trained on."
+        )
+        found.append(Caution(kind=Kind.SPEAKERS_LEFT_OUT, text=text))
+    return found
+
+
+def _sentences(splits: pd.DataFrame) -> list[Caution]:
+    """Sentences that training and test share, as far as the texts are known."""
+    found = []
+    if (splits["text"] == "").mean() > 0.5:
+        text = "Most utterances have no transcript, so sentences shared by training and test cannot be counted."
+        found.append(Caution(kind=Kind.NO_TRANSCRIPTS, text=text))
+    shares = [_shared_sentences(splits["text"], splits[column]) for column in fold_columns(splits)]
+    if max(shares) >= _SHARED_SENTENCES:
+        text = (
+            f"Shared sentences: {np.mean(shares):.0%} of the test utterances are of a sentence that is also in "
+            "training, so a model may have learnt the words."
+        )
+        found.append(Caution(kind=Kind.SHARED_SENTENCES, text=text))
+    return found
+
+
+def _absent_classes(splits: pd.DataFrame, classes: Sequence[str]) -> list[Caution]:
+    """Classes without an utterance in some role of some fold."""
+    found = []
+    for column in fold_columns(splits):
+        for role in ROLES:
+            present = set(splits["label"][splits[column] == role])
+            absent = [name for name in classes if name not in present]
+            if present and absent:
+                found.append(Caution(kind=Kind.ABSENT_CLASS, text=f"{column}: no {', '.join(absent)} in {role}."))
+    return found
+
+
+def _range(counts: list[int]) -> str:
+    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+
+
+def _shares_dialogs(dialogs: pd.Series, roles: pd.Series) -> bool:
+    tested = set(dialogs[roles == "test"]) - {""}
+    return bool(dialogs[roles.isin(["train", "validation"])].isin(tested).any())
+
+
+def _shared_sentences(texts: pd.Series, roles: pd.Series) -> float:
+    """The share of test utterances whose sentence is also in training; greetings and the like do not count."""
+    sentences = texts.str.lower().str.replace(r"[^\w\s]", "", regex=True).str.strip()
+    fixed = sentences.str.fullmatch(r"[a-z]\d+") | (sentences.str.count(r"\s+") >= 3)
+    training = set(sentences[fixed & (roles == "train")])
+    test = sentences[roles == "test"]
+    return float((fixed[roles == "test"] & test.isin(training)).mean())
