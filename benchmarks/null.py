@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.measuring import report
+from data.metrics import confusion_matrix, unweighted_accuracy
 from data.roles import fold_columns
 from evaluation.comparison import SIGNIFICANT, compare_heads
 from evaluation.settings import EvaluateSettings
@@ -219,7 +220,8 @@ def lose_points(head: np.ndarray, corpus: Corpus, points: float, random: np.rand
 
 def accuracy(head: np.ndarray, corpus: Corpus) -> float:
     """UA of a head's predictions, mean over seeds."""
-    return float(np.mean([(head == corpus.labels)[:, corpus.labels == name].mean() for name in set(corpus.labels)]))
+    num_classes = int(max(corpus.labels.max(), head.max())) + 1
+    return float(np.mean([unweighted_accuracy(confusion_matrix(corpus.labels, row, num_classes)) for row in head]))
 
 
 def compare(one: np.ndarray, other: np.ndarray, corpus: Corpus) -> dict:

@@ -15,10 +15,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from torch import Tensor, nn
 from torch.nn import functional
 
+from data.metrics import METRICS, confusion_matrix, unweighted_accuracy
 from data.roles import fold_columns
 from features.store import FeatureSet
 from stages.inputs import read_usable_splits
@@ -71,7 +71,8 @@ def train(roles: dict[str, tuple[list[Tensor], Tensor]], num_classes: int, seed:
             answers = {
                 role: logits(parameters, roles[role][0]).argmax(dim=1).numpy() for role in ("validation", "test")
             }
-        score = balanced_accuracy_score(roles["validation"][1], answers["validation"])
+        confusion = confusion_matrix(roles["validation"][1].numpy(), answers["validation"], num_classes)
+        score = float(unweighted_accuracy(confusion))
         if score > best:
             best, predicted = score, answers["test"]
     return predicted
@@ -98,13 +99,8 @@ def main() -> None:
                 for role, rows in splits.groupby(column)
             }
             truth, predicted = roles["test"][1], train(roles, len(classes), seed)
-            folds.append(
-                {
-                    "ua": balanced_accuracy_score(truth, predicted),
-                    "wa": accuracy_score(truth, predicted),
-                    "macro_f1": f1_score(truth, predicted, average="macro"),
-                }
-            )
+            confusion = confusion_matrix(truth.numpy(), predicted, len(classes))
+            folds.append({name: float(METRICS[name](confusion)) for name in ("ua", "wa", "macro_f1")})
         results.append({name: float(np.mean([fold[name] for fold in folds])) for name in folds[0]})
     mean = {name: float(np.mean([result[name] for result in results])) for name in results[0]}
     print(json.dumps({"mean": mean, "seeds": results}, indent=1))

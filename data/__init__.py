@@ -2,6 +2,7 @@
 
 - `errors`: the one exception a user is meant to read
 - `cautions`: what a reader of a result has to know, as one type
+- `metrics`: WA, UA and F1 from confusion matrices, for training and evaluation
 - `digest`: what names a file's content
 - `measured`: what a piece of work cost
 - `settings`: the base of every typed parameter model

@@ -2,7 +2,6 @@
 
 - `settings`: the parameters of evaluation
 - `runs`: everything the train stage wrote for one head
-- `metrics`: WA, UA and F1 from confusion matrices
 - `statistics`: intervals and tests over speakers
 - `groups`, `calibration`, `leakage`, `embedding`: one analysis each
 - `attention`: how much each frame is attended to, in a file

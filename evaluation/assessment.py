@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from data.metrics import METRICS, confusions_by, f1, precision, recall, unweighted_accuracy
 from evaluation.calibration import reliability
 from evaluation.groups import assess_groups, spread_over_speakers
-from evaluation.metrics import METRICS, confusions_by, f1, precision, recall, unweighted_accuracy
 from evaluation.runs import HeadRuns
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import FEW_SPEAKERS, speaker_bootstrap

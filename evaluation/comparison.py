@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from evaluation.metrics import METRICS, confusions_by, unweighted_accuracy
+from data.metrics import METRICS, confusions_by, unweighted_accuracy_parts
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import FEWEST_TO_TEST, difference_bootstrap, exchange_test, holm, sign_flip_test
 
@@ -105,13 +105,7 @@ def _ua_parts(table: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     """What each speaker adds to the pooled UA of each seed: rows (fold, speaker), columns seeds, which sum to it."""
     units = table.groupby(["fold", "speaker"])
     confusions = confusions_by(table.assign(unit=units.ngroup()), ["unit", "seed"], classes)  # [units, seeds, C, C]
-    pooled = confusions.sum(axis=0)
-    support = pooled.sum(axis=-1)
-    correct = np.diagonal(confusions, axis1=-2, axis2=-1)  # [units, seeds, C]
-    shares = np.divide(correct, support, out=np.zeros(correct.shape), where=support > 0)
-    parts = shares.sum(axis=-1) / (support > 0).sum(axis=-1)
-    assert np.allclose(parts.sum(axis=0), unweighted_accuracy(pooled))
-    return pd.DataFrame(parts, index=units.size().index)
+    return pd.DataFrame(unweighted_accuracy_parts(confusions), index=units.size().index)
 
 
 def _models_by_fold(table: pd.DataFrame, parts: pd.DataFrame) -> list[np.ndarray]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from evaluation.metrics import METRICS, confusions_by
+from data.metrics import METRICS, confusions_by
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import FEWEST_TO_TEST, speaker_bootstrap
 

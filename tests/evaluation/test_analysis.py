@@ -8,13 +8,13 @@ import pytest
 from safetensors.numpy import save_file
 from sklearn.metrics import f1_score
 
+from data.metrics import confusions_by, unweighted_accuracy
 from evaluation.attention import read_attention, write_attention
 from evaluation.calibration import reliability
 from evaluation.comparison import compare_heads
 from evaluation.embedding import two_dimensions
 from evaluation.groups import assess_groups, spread_over_speakers
 from evaluation.leakage import probe_fold, probe_runs
-from evaluation.metrics import confusions_by, unweighted_accuracy
 from evaluation.runs import HeadRuns
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import difference_bootstrap, exchange_test, holm, sign_flip_test

@@ -7,19 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
+from data.metrics import weighted_accuracy
 from evaluation import assessment
 from evaluation.assessment import confusion_table, headline
-from evaluation.metrics import (
-    confusion_matrix,
-    macro_f1,
-    precision,
-    recall,
-    unweighted_accuracy,
-    weighted_accuracy,
-    weighted_f1,
-)
 from evaluation.runs import HeadRuns
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import speaker_bootstrap
@@ -27,27 +18,6 @@ from tests.builders import trained_run
 from training.settings import TrainingSettings
 
 CLASSES = ["neutral", "happy", "angry"]
-
-
-def test_metrics_equal_scikit_learns():
-    random = np.random.default_rng(0)
-    labels, predicted = random.integers(0, 4, 200), random.integers(0, 4, 200)
-    confusion = confusion_matrix(labels, predicted, 4)
-    assert weighted_accuracy(confusion) == pytest.approx(accuracy_score(labels, predicted))
-    assert unweighted_accuracy(confusion) == pytest.approx(balanced_accuracy_score(labels, predicted))
-    assert macro_f1(confusion) == pytest.approx(f1_score(labels, predicted, average="macro"))
-    assert weighted_f1(confusion) == pytest.approx(f1_score(labels, predicted, average="weighted"))
-
-
-def test_an_absent_class_does_not_count():
-    confusion = confusion_matrix(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2]), 3)
-    assert unweighted_accuracy(confusion) == 0.75
-    assert recall(confusion).tolist() == [1, 0.5, 0]
-    assert precision(confusion).tolist() == [1, 1, 0]
-
-
-def test_rows_are_the_truth():
-    assert confusion_matrix(np.array([0]), np.array([2]), 3).tolist() == [[0, 0, 1], [0, 0, 0], [0, 0, 0]]
 
 
 def runs(correct, seeds=(1, 2), folds=2, each=12) -> HeadRuns:

@@ -1,4 +1,4 @@
-"""WA, UA and F1 from confusion matrices, in the field's words.
+"""WA, UA and F1 from confusion matrices, in the field's words: the one place that computes them.
 
 All functions take counts [..., C, C], rows the references, columns the predictions, and keep leading dimensions, so
 that thousands of bootstrap resamples are one call. Classes that do not occur in the references do not count.
@@ -24,7 +24,7 @@ def confusions_by(predictions: pd.DataFrame, keys: Sequence[str], classes: Seque
         keys: columns to group by; every combination of their values occurs.
         classes: in the order of the counts.
     """
-    index = {name: place for place, name in enumerate(classes)}
+    index = {name: position for position, name in enumerate(classes)}
     flat, sizes = np.zeros(len(predictions), int), []
     for key in keys:
         codes, present = np.unique(predictions[key].to_numpy(), return_inverse=True)[::-1]
@@ -46,6 +46,20 @@ def weighted_accuracy(confusion: np.ndarray) -> np.ndarray:
 def unweighted_accuracy(confusion: np.ndarray) -> np.ndarray:
     """UA: the mean recall over the classes that occur."""
     return _mean_over_present(recall(confusion), confusion)
+
+
+def unweighted_accuracy_parts(confusions: np.ndarray) -> np.ndarray:
+    """What each of several units adds to the UA of all of them.
+
+    Args:
+        confusions: counts [units, ..., C, C].
+
+    Returns:
+        [units, ...]; summed over units, the `unweighted_accuracy` of the summed counts.
+    """
+    support = confusions.sum(axis=(0, -1))  # [..., C]
+    correct = np.diagonal(confusions, axis1=-2, axis2=-1)  # [units, ..., C]
+    return _mean_over_present(_ratio(correct, np.broadcast_to(support, correct.shape)), confusions.sum(axis=0))
 
 
 def macro_f1(confusion: np.ndarray) -> np.ndarray:
@@ -80,7 +94,8 @@ METRICS = {"ua": unweighted_accuracy, "wa": weighted_accuracy, "macro_f1": macro
 
 def _mean_over_present(per_class: np.ndarray, confusion: np.ndarray) -> np.ndarray:
     present = confusion.sum(axis=-1) > 0
-    return _ratio((per_class * present).sum(axis=-1), present.sum(axis=-1))
+    sums = (per_class * present).sum(axis=-1)
+    return _ratio(sums, np.broadcast_to(present.sum(axis=-1), sums.shape))
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
