@@ -5,8 +5,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from data.errors import UserError, listed
-from features.settings import is_untrained
 from features.store import FeatureSet, verify_shard
+
+_SHARED = ("kind", "layers", "dimension", "storage", "clips")  # what the recipes of all kinds have
 
 
 def list_store(folder: Path) -> str:
@@ -16,13 +17,14 @@ def list_store(folder: Path) -> str:
         features = FeatureSet(path, verify=False)
         recipe, shards = features.recipe, features.shards
         seconds = recipe["clips"]["seconds"]
-        untrained = " (random weights)" if any(map(is_untrained, features.checkpoints)) else ""
-        how = f"padded {recipe['pad']}" if "pad" in recipe else f"context {recipe['context']}"
+        own = {key: value for key, value in recipe.items() if key not in _SHARED}
         lines.append(
-            f"{path.name}: {', '.join(features.checkpoints)}{untrained}, weights {recipe['weights'][:12]}, "
+            f"{path.name}: {recipe['kind']}, {', '.join(features.checkpoints)}, "
             f"layers {', '.join(map(str, recipe['layers']))}, {recipe['dimension']} dimensions, {recipe['storage']}, "
-            f"clips {f'of at most {seconds:g} s' if seconds else 'whole'}, {how}"
+            f"clips {f'of at most {seconds:g} s' if seconds else 'whole'}, "
+            + ", ".join(f"{key} {_shortened(value)}" for key, value in own.items())
         )
+        lines += [f"  {sentence}" for sentence in features.cautions.values()]
         if mixture := features.mixed_types():
             lines.append(f"  {mixture}")
         if noise := features.noise_sentence():
@@ -33,7 +35,8 @@ def list_store(folder: Path) -> str:
             lines.append(
                 f"  {shard.path.stem:<16}{len(shard.ids):>8,}{shard.offsets[-1]:>12,}"
                 f"{shard.path.stat().st_size / 1e6:>10,.1f}  {shard.attributes['fingerprint'][:12]}  "
-                f"{provenance['compute_dtype']} on {provenance['device']}, torch {provenance['torch']}"
+                f"{provenance['compute_dtype']} on {provenance['device']}, "
+                + ", ".join(f"{library} {version}" for library, version in provenance["versions"].items())
             )
         clips, size = sum(len(shard.ids) for shard in shards), sum(shard.path.stat().st_size for shard in shards)
         lines.append(f"  {'all':<16}{clips:>8,}{sum(shard.offsets[-1] for shard in shards):>12,}{size / 1e6:>10,.1f}")
@@ -53,6 +56,11 @@ def verify_store(folder: Path) -> None:
             f"of {len(paths)} shards some are damaged; `ser store repair` removes them:\n{listed(problems, most=50)}"
         )
     print(f"{len(paths)} shards are intact")
+
+
+def _shortened(value) -> str:
+    """A value of a recipe; of a digest, the first characters."""
+    return value[:12] if isinstance(value, str) and len(value) == 64 else str(value)
 
 
 def _feature_sets(folder: Path) -> list[Path]:

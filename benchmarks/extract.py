@@ -18,8 +18,7 @@ from benchmarks.measuring import medians, report
 from data.clips import ClipsSettings, open_clips, write_clips
 from features.checkpoints import is_whisper, load_checkpoint
 from features.extraction import extract_shard
-from features.settings import SslSettings
-from features.ssl import choose_compute_dtype, open_encoder
+from features.ssl import SslSettings, choose_compute_dtype, open_encoder
 
 
 def main() -> None:
@@ -35,7 +34,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp())
     WhisperModel(WhisperConfig(decoder_layers=0)).save_pretrained(folder)
     WhisperFeatureExtractor().save_pretrained(folder)
-    how = {"rounds": arguments.rounds, "device": device, "compute_dtype": compute_dtype}
+    how = {"rounds": arguments.rounds, "device": device}
     report(
         "extract",
         clips=arguments.clips,
@@ -54,7 +53,6 @@ def race(
     longest: float | None,
     rounds: int,
     device: torch.device,
-    compute_dtype: torch.dtype,
 ) -> dict:
     """Both ways over files of some seconds each."""
     folder = Path(tempfile.mkdtemp())
@@ -62,12 +60,13 @@ def race(
     random = np.random.default_rng(0)
     for path, seconds in zip(audio, lengths, strict=True):
         soundfile.write(path, random.normal(0, 0.1, round(16000 * seconds)), 16000)
-    loaded = load_checkpoint(SslSettings(clips="speech", checkpoint=checkpoint, layers=[0]))
+    recipe = ClipsSettings(seconds=longest)
+    loaded = load_checkpoint(SslSettings(clips=recipe, checkpoint=checkpoint, layers=[0]))
     last = loaded.config.num_hidden_layers
-    settings = SslSettings(clips="speech", checkpoint=checkpoint, layers=[last])
+    settings = SslSettings(clips=recipe, checkpoint=checkpoint, layers=[last])
     model, extractor = loaded.model.to(device), loaded.extractor
     model = getattr(model, "encoder", model) if is_whisper(loaded.config) else model
-    encoder = open_encoder(settings, device, compute_dtype)
+    encoder = open_encoder(settings, device)
 
     @torch.no_grad()
     def usual_loop() -> None:
@@ -78,7 +77,6 @@ def race(
             torch.save(states[last][0].cpu(), path.with_suffix(".pt"))
 
     def preprocess() -> None:
-        recipe = ClipsSettings(seconds=longest)
         write_clips(folder / "clips.h5", [path.stem for path in audio], audio, recipe, workers=2)
 
     def extract() -> None:

@@ -11,11 +11,10 @@ import numpy as np
 import torch
 
 from benchmarks.measuring import report
-from data.clips import KIND, open_clips
+from data.clips import KIND, ClipsSettings, open_clips
 from data.shards import Rows, ShardWriter
 from features.extraction import extract_shard
-from features.settings import SslSettings
-from features.ssl import choose_compute_dtype, open_encoder
+from features.ssl import SslSettings, open_encoder
 
 _SIZES = (40, 400)
 
@@ -49,8 +48,8 @@ def extract_and_measure(clips: int) -> int:
         ) as shard:
             for number in range(clips):
                 shard.write(number, {"waveform": random.integers(-3000, 3000, 48000)})
-        settings = SslSettings(clips="speech3s", checkpoint="untrained:0,layers=1", layers=[0, 1])
-        encoder = open_encoder(settings, cpu, choose_compute_dtype("auto", cpu))
+        settings = SslSettings(clips=ClipsSettings(seconds=3.0), checkpoint="untrained:0,layers=1", layers=[0, 1])
+        encoder = open_encoder(settings, cpu)
         extract_shard(open_clips(path), Path(name) / "features.h5", settings, encoder, "benchmark")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 

@@ -10,13 +10,11 @@ import numpy as np
 import torch
 
 from benchmarks.measuring import report
-from data.clips import open_clips
+from data.clips import ClipsSettings, open_clips
 from data.shards import Shard
 from features.encoder import Encoder
-from features.extraction import full_length
 from features.quantisation import Noise, quantise, restore
-from features.settings import SslSettings
-from features.ssl import open_encoder
+from features.ssl import SslSettings, open_encoder
 
 
 def main() -> None:
@@ -26,10 +24,11 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=40)
     arguments = parser.parse_args()
     clips = open_clips(arguments.clips)
-    settings = SslSettings(clips=clips.path.parent.name, checkpoint=arguments.checkpoint, layers="all")
+    recipe = ClipsSettings(sample_rate=clips.attributes["sample_rate"], seconds=clips.attributes["seconds"] or None)
+    settings = SslSettings(clips=recipe, checkpoint=arguments.checkpoint, layers="all")
     exact, rough = (
-        open_encoder(settings, torch.device("cpu"), compute_dtype, full_length(clips))
-        for compute_dtype in (torch.float32, torch.bfloat16)
+        open_encoder(settings.model_copy(update={"compute_dtype": compute_dtype}), torch.device("cpu"))
+        for compute_dtype in ("float32", "bfloat16")
     )
     report(
         "precision",

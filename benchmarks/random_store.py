@@ -28,7 +28,7 @@ def write_store(folder: Path, clips: int, layers: list[int]) -> FeatureSet:
                 "seconds": np.full(len(ids), 3.0),
                 "checksum": np.full(len(ids), frames_checksum(list(rows.values())), "u4"),
             },
-            attributes={"recipe": json.dumps(recipe), "fingerprint": "benchmark", "provenance": "{}"},
+            attributes={"recipe": json.dumps(recipe), "fingerprint": "benchmark", "provenance": "{}", "cautions": "{}"},
         ) as shard:
             for place in range(len(ids)):
                 shard.write(place, rows)

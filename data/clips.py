@@ -17,7 +17,7 @@ KIND = "emocache-clips"
 
 
 class ClipsSettings(Settings):
-    """One recipe of ``clips``.
+    """``features.<set>.clips``: what becomes of an utterance's audio before it is encoded.
 
     Attributes:
         sample_rate: Hz.
@@ -30,6 +30,11 @@ class ClipsSettings(Settings):
     seconds: Annotated[float, Field(ge=0.1)] | None = 3.0
     crop: Literal["start", "centre", "loudest"] = "start"
     on_error: Literal["stop", "skip"] = "stop"
+
+    @property
+    def num_samples(self) -> int | None:
+        """Samples of the longest clip; None where whole utterances are kept."""
+        return None if self.seconds is None else round(self.seconds * self.sample_rate)
 
 
 @dataclass(frozen=True)
@@ -119,8 +124,8 @@ def open_clips(path: Path) -> Shard:
 def _read_clip(path: Path, recipe: ClipsSettings) -> tuple[np.ndarray, float]:
     waveform = read_waveform(path, recipe.sample_rate)
     seconds = len(waveform) / recipe.sample_rate
-    if recipe.seconds is not None:
-        waveform = crop_waveform(waveform, round(recipe.seconds * recipe.sample_rate), recipe.crop)
+    if recipe.num_samples is not None:
+        waveform = crop_waveform(waveform, recipe.num_samples, recipe.crop)
     clip = np.clip(np.round(waveform * 32768), -32768, 32767).astype(np.int16)
     if not clip.any():
         raise UnusableAudioError("silent: every sample of the clip is zero")

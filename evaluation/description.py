@@ -9,7 +9,6 @@ from data.manifest import CorpusSettings
 from data.roles import ROLES, fold_columns
 from data.split_cautions import split_cautions
 from data.splits import SplitSettings
-from features.settings import is_untrained
 from features.store import FeatureSet
 
 _MUCH_IS_CUT = 0.1  # warn above this share of seconds
@@ -49,7 +48,7 @@ def describe_run(
         **_origins(features),
         **{key: config[key] for key in ("settings", "training", "num_parameters", "layers")},
     }
-    warnings = [*_encoder_warnings(run), *filter(None, [features.mixed_types()])]
+    warnings = [*features.cautions.values(), *_encoder_warnings(run), *filter(None, [features.mixed_types()])]
     return {**run, "warnings": [*warnings, *described["warnings"]]}
 
 
@@ -93,11 +92,9 @@ def _origins(features: FeatureSet) -> dict[str, list[dict]]:
 
 
 def _encoder_warnings(run: dict) -> list[str]:
-    """What the corpus, its clips and the encoder give reason to say."""
-    features, longest = run["features"], run["features"]["clips"]["seconds"]
+    """What the corpus, its clips and the machines give reason to say."""
+    longest = run["features"]["clips"]["seconds"]
     reasons = {
-        "The encoder is untrained: HuBERT's architecture with seeded random weights. These figures show that the "
-        "pipeline runs, not what HuBERT can do.": any(is_untrained(each["checkpoint"]) for each in run["encoders"]),
         "The corpus is synthetic: its emotions are rules of this program. Nothing here holds for people.": (
             run["corpus"]["name"] == "demo"
         ),
@@ -106,9 +103,6 @@ def _encoder_warnings(run: dict) -> list[str]:
         ),
         f"{run['skipped']} utterances were skipped, because their audio cannot be used (see skipped.csv).": (
             run["skipped"] > 0
-        ),
-        "Zeros were padded before the encoder: they change the frames of the speech and reveal its length.": (
-            features.get("pad") == "before"
         ),
         "The features were computed in several ways (see below): device or versions differ.": (
             len({json.dumps({**way, "compute_dtype": None}, sort_keys=True) for way in run["provenance"]}) > 1

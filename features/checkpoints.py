@@ -26,7 +26,7 @@ from transformers.utils import logging as model_logging
 
 from data.digest import file_digest
 from data.errors import UserError, listed
-from features.settings import SslSettings, is_untrained, untrained_parts
+from features.ssl import SslSettings, is_untrained, untrained_parts
 
 _NEEDED_IN_TRAINING_ONLY = {"masked_spec_embed"}
 

@@ -3,18 +3,14 @@
 from pathlib import Path
 
 import torch
-import transformers
 
 from data.errors import UserError
-from features.checkpoints import folder_digest
-from features.settings import SslSettings
-from features.ssl import open_encoder
+from features.kinds import open_encoder, version_line
+from features.settings import KindSettings
 from features.store import FeatureSet
 
-_VERSION = Path(__file__).with_name("VERSION")
 
-
-def check_checkpoint(settings: SslSettings, features: FeatureSet, known: Path) -> None:
+def check_checkpoint(settings: KindSettings, features: FeatureSet, known: Path) -> None:
     """Refuse features whose checkpoint is a local folder that has changed since.
 
     DVC does not look into the folder. A folder that is not here, as on a colleague's machine, is no error.
@@ -27,8 +23,8 @@ def check_checkpoint(settings: SslSettings, features: FeatureSet, known: Path) -
     Raises:
         UserError: naming the command that makes the features again.
     """
-    folder = Path(settings.checkpoint)
-    if not folder.is_dir():
+    folder = settings.checkpoint_folder
+    if folder is None:
         return
     weights = encoder_digest(settings, known)
     if weights != features.recipe["weights"]:
@@ -39,10 +35,14 @@ def check_checkpoint(settings: SslSettings, features: FeatureSet, known: Path) -
         )
 
 
-def encoder_digest(settings: SslSettings, known: Path) -> str:
+def encoder_digest(settings: KindSettings, known: Path) -> str:
     """The digest of a local checkpoint's encoder: looked up by the folder's files, or found by loading it."""
-    version = _VERSION.read_text().strip()
-    note = known / f"{folder_digest(Path(settings.checkpoint))}-{version}-{transformers.__version__}"
+    import transformers  # takes a while, and most feature sets have no local checkpoint
+
+    from features.checkpoints import folder_digest
+
+    version = version_line(settings).strip().replace(" ", "-")
+    note = known / f"{folder_digest(settings.checkpoint_folder)}-{version}-{transformers.__version__}"
     if not note.exists():
         encoder = open_encoder(settings.model_copy(update={"layers": [0]}), torch.device("cpu"))
         known.mkdir(parents=True, exist_ok=True)

@@ -1,74 +1,70 @@
-"""What every frozen encoder can do: from a clip's samples to frames of some of its layers."""
+"""What every kind of features can do: from a clip's samples to frames of some layers."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from data.errors import UserError
-from features.checkpoints import Checkpoint, resolve_revision
-from features.settings import SslSettings
+from data.errors import UserError, listed
 
 
 class Encoder(ABC):
-    """A frozen encoder, ready to encode.
-
-    Matrix products and convolutions run in the compute type; the residual stream and all normalisations behind the
-    convolutional front end run in float32.
-
-    Args:
-        settings: which checkpoint, which layers.
-        checkpoint: the loaded model.
-        device: where to compute.
-        compute_dtype: of matrix products and convolutions.
+    """One kind of features, ready to encode clips.
 
     Attributes:
-        layers: the layers that `encode` returns, ascending.
-        dimension: D.
-        sample_rate: Hz, what the checkpoint expects.
+        layers: the layers that `encode` returns, ascending. A kind without layers has layer 0.
+        dimension: D, the same for all layers.
+        sample_rate: Hz of the clips that it takes.
         stride: samples from one frame to the next.
-        weights: SHA-256 of the encoder's weights, its configuration and the scaling of its input.
-        name, revision: of the checkpoint; where it came from, no part of what it is.
+        name: what makes the features, for people: a checkpoint, or a function.
+        revision: which version of it was loaded, where there is such a thing; like the name, no part of the recipe.
+        device: where it computes.
+        compute_type: the arithmetic's name, e.g. ``float32``.
         passes: clips encoded so far.
-
-    Raises:
-        UserError: the checkpoint has fewer layers, or a parameter that another kind of encoder has.
+        advice: what to try where frames are not finite or do not fit their storage; a sentence, or empty.
     """
 
+    layers: list[int]
+    dimension: int
+    sample_rate: int
     stride: int
-    weights: str
-
-    def __init__(self, settings: SslSettings, checkpoint: Checkpoint, device: torch.device, compute_dtype: torch.dtype):
-        config = checkpoint.config
-        depth = config.num_hidden_layers
-        self.layers = list(range(depth + 1)) if settings.layers == "all" else sorted(set(settings.layers))
-        if self.layers[-1] > depth:
-            raise UserError(f"layers: {settings.checkpoint} has layers 0 to {depth}, not {self.layers[-1]}.")
-        self.dimension = config.hidden_size
-        self.sample_rate = checkpoint.extractor.sampling_rate
-        self.name, self.revision = settings.checkpoint, resolve_revision(settings)
-        self.device, self.compute_dtype = device, compute_dtype
-        self.passes = 0
+    name: str
+    revision: str | None = None
+    device: torch.device = torch.device("cpu")
+    compute_type: str = "float32"
+    passes: int = 0
+    advice: str = ""
 
     @property
-    def compute_type(self) -> str:
-        """The compute type's name."""
-        return str(self.compute_dtype).removeprefix("torch.")
+    def frame_rate(self) -> float:
+        """Frames per second."""
+        return self.sample_rate / self.stride
 
     @property
     @abstractmethod
-    def recipe(self) -> dict[str, str]:
-        """How clips are put before the encoder: what determines its output beside weights and sound."""
+    def recipe(self) -> dict:
+        """What determines the frames beside the samples, layers, dimension, storage and compute type, as JSON has it:
+        weights, or all numbers of a function."""
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The libraries that compute the frames, and their versions; provenance only."""
+        return {}
+
+    @property
+    def cautions(self) -> dict[str, str]:
+        """What a reader of results must know: a short code, such as ``untrained``, and a sentence."""
+        return {}
 
     @abstractmethod
     def num_frames(self, num_samples: int) -> int:
         """Frames of a clip; 0 if it is too short."""
 
-    @abstractmethod
     def prepare(self, samples: np.ndarray) -> np.ndarray:
         """The encoder's input for one clip, all of whose samples float32 [num_samples] are given."""
+        return samples
 
     @abstractmethod
     def encode(self, inputs: Sequence[np.ndarray]) -> list[Tensor]:
@@ -78,30 +74,20 @@ class Encoder(ABC):
             inputs: of `prepare`, one per clip.
 
         Returns:
-            Per layer of `layers`: frames float32 [B, T, D] on the CPU. (T of Whisper's ``context: full`` is that of
-            30 s.)
+            Per layer of `layers`: frames float32 [B, T, D] on the CPU, with T at least the clips' number of frames;
+            what follows them is left out.
         """
 
-    def autocast(self) -> torch.autocast:
-        """The context in which matrix products and convolutions run in the compute type."""
-        return torch.autocast(self.device.type, self.compute_dtype, enabled=self.compute_dtype != torch.float32)
-
     def encoded_seconds(self, num_samples: int) -> float:
-        """Seconds of sound that go through the encoder for one clip."""
+        """Seconds of audio that go through the encoder for one clip."""
         return num_samples / self.sample_rate
 
-    @abstractmethod
     def check_lengths(self, ids: Sequence[str], num_samples: Sequence[int]) -> None:
         """Refuse clips that the encoder cannot take.
 
         Raises:
             UserError: naming them, and what to do.
         """
-
-
-def in_compute_dtype(model: nn.Module, compute_dtype: torch.dtype) -> nn.Module:
-    """Keep the big weights in the compute type, so that none is cast twice; freeze all."""
-    for module in model.modules():
-        if compute_dtype != torch.float32 and isinstance(module, nn.Linear | nn.Conv1d):
-            module.to(compute_dtype)
-    return model.requires_grad_(False).eval()
+        short = [name for name, count in zip(ids, num_samples, strict=True) if self.num_frames(count) < 1]
+        if short:
+            raise UserError(f"clips shorter than one frame of this encoder:\n{listed(short)}")

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import transformers
 
 from data.errors import UserError
-from data.shards import Rows, Shard, ShardWriter
+from data.shards import Rows, Shard, ShardWriter, content_digest
 from features.encoder import Encoder
+from features.kinds import version_line
 from features.quantisation import Noise, restore
-from features.settings import SslSettings
+from features.settings import KindSettings
 from features.store import KIND, frames_checksum, layer_rows, noise_rows, stored_form
 
 _BATCH_SECONDS = {"cpu": 6.0, "cuda": 192.0}  # on a CPU, activations of more no longer fit its cache
@@ -32,14 +32,13 @@ class _Batch:
     inputs: list[np.ndarray]
 
 
-def recipe_of(settings: SslSettings, encoder: Encoder, clips: Shard) -> dict:
-    """What determines a feature set's content beside the sound itself and the compute type.
+def recipe_of(settings: KindSettings, encoder: Encoder, clips: Shard) -> dict:
+    """What determines a feature set's content beside the samples themselves and the compute type.
 
-    Where the weights came from is no part of it: a checkpoint of the Hugging Face hub and a local copy are the same.
+    Where weights came from is no part of it: a checkpoint of the Hugging Face hub and a local copy are the same.
     """
     return {
         "kind": settings.kind,
-        "weights": encoder.weights,
         "layers": encoder.layers,
         "dimension": encoder.dimension,
         "storage": settings.storage,
@@ -48,15 +47,20 @@ def recipe_of(settings: SslSettings, encoder: Encoder, clips: Shard) -> dict:
     }
 
 
-def full_length(clips: Shard) -> int | None:
-    """Samples of a clip of full length; None where whole utterances are kept."""
-    return round(clips.attributes["seconds"] * clips.attributes["sample_rate"]) or None
+def content_of(settings: KindSettings, encoder: Encoder, clips: Shard) -> dict:
+    """All that determines a shard of features but the compute type, for its fingerprint."""
+    return {
+        "version": version_line(settings),
+        "shard": clips.path.stem,
+        "recipe": recipe_of(settings, encoder, clips),
+        "clips": content_digest(clips.path),
+    }
 
 
 def extract_shard(
     clips: Shard,
     path: Path,
-    settings: SslSettings,
+    settings: KindSettings,
     encoder: Encoder,
     fingerprint: str,
     batch_size: int | None = None,
@@ -85,9 +89,7 @@ def extract_shard(
         "revision": encoder.revision,
         "compute_dtype": encoder.compute_type,
         "device": encoder.device.type,
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "python": platform.python_version(),
+        "versions": {**encoder.versions, "python": platform.python_version()},
     }
     layout = encoder.layers, encoder.dimension, settings.storage
     with ShardWriter(
@@ -100,8 +102,9 @@ def extract_shard(
         attributes={
             "fingerprint": fingerprint,
             "recipe": json.dumps(recipe_of(settings, encoder, clips), sort_keys=True),
-            "frame_rate": encoder.sample_rate / encoder.stride,
+            "frame_rate": encoder.frame_rate,
             "provenance": json.dumps(provenance, sort_keys=True),
+            "cautions": json.dumps(encoder.cautions, sort_keys=True),
         },
     ) as shard:
         read_ahead = _ReadAhead(_batches(clips, num_frames, encoder, batch_size))
@@ -122,7 +125,7 @@ def check_clips(clips: Shard, encoder: Encoder) -> None:
     if clips.attributes["sample_rate"] != encoder.sample_rate:
         raise UserError(
             f"{clips.path}: clips of {clips.attributes['sample_rate']} Hz, but {encoder.name} "
-            f"expects {encoder.sample_rate} Hz; change clips.<recipe>.sample_rate."
+            f"expects {encoder.sample_rate} Hz; change features.<set>.clips.sample_rate."
         )
     try:
         encoder.check_lengths(clips.ids, clips.lengths.tolist())
@@ -153,7 +156,7 @@ def _encode(batch: _Batch, encoder: Encoder) -> list[torch.Tensor]:
             seconds = batch.num_frames * encoder.stride / encoder.sample_rate
             raise UserError(
                 f"out of GPU memory on a single clip of {seconds:.1f} s; shorten the clips "
-                "(clips.<recipe>.seconds) or set runtime.device: cpu."
+                "(features.<set>.clips.seconds) or set runtime.device: cpu."
             ) from error
     torch.cuda.empty_cache()
     middle = len(batch.places) // 2
@@ -206,6 +209,7 @@ class _Writer:
 
     def __init__(self, shard: ShardWriter, ids: list[str], encoder: Encoder, storage: str):
         self._shard, self._ids, self._layers, self._storage = shard, ids, encoder.layers, storage
+        self._advice = encoder.advice
         self._checksums = np.zeros(len(ids), np.uint32)
         self._noise = {layer: Noise(encoder.dimension) for layer in encoder.layers if storage == "int8"}
         self._queue: queue.Queue = queue.Queue(_QUEUED_BATCHES)
@@ -256,7 +260,7 @@ class _Writer:
         if not finite.all():
             raise UserError(
                 f"{self._ids[batch.places[int(finite.argmin())]]}: the encoder's output does not fit {self._storage} "
-                "or is not finite. Try features.<set>.compute_dtype: float32; else the checkpoint is broken."
+                f"or is not finite. {self._advice}".strip()
             )
         for layer, noise in self._noise.items():
             noise.add(layers[self._layers.index(layer)].numpy(), restore(*forms[layer].values()))

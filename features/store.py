@@ -2,8 +2,8 @@
 
 Each shard holds ``layer_<k>`` [sum of frames, D] (with ``storage: int8`` also ``offset_<k>`` and ``scale_<k>`` [N, D],
 and ``noise_<k>`` [1, D]), ``offsets`` [N+1], ``id`` [N], ``checksum`` [N] (CRC-32 of an utterance's frames over all
-layers in order), ``seconds`` [N] (the uncut utterance), and attributes: fingerprint, recipe, frame rate and
-provenance. See `data.shards` for the file itself.
+layers in order), ``seconds`` [N] (the uncut utterance), and attributes: fingerprint, recipe, frame rate, provenance
+and cautions. See `data.shards` for the file itself.
 """
 
 import hashlib
@@ -110,13 +110,22 @@ class FeatureSet:
 
     @cached_property
     def recipe(self) -> dict:
-        """What determines the features beside the sound: weights, layers, storage, pad or context, and the clips'."""
+        """What determines the features beside the sound: kind, layers, storage, the kind's own, the clips'."""
         return json.loads(self.shards[0].attributes["recipe"])
 
     @cached_property
     def provenance(self) -> dict[str, dict]:
-        """Per shard what made it: checkpoint and revision, compute type, device, library versions."""
+        """Per shard what made it: checkpoint (or function) and revision, compute type, device, library versions."""
         return {shard.path.stem: json.loads(shard.attributes["provenance"]) for shard in self.shards}
+
+    @cached_property
+    def cautions(self) -> dict[str, str]:
+        """What a reader of results must know of the features: a short code, such as ``untrained``, and a sentence."""
+        return {
+            code: sentence
+            for shard in self.shards
+            for code, sentence in json.loads(shard.attributes["cautions"]).items()
+        }
 
     @property
     def checkpoints(self) -> list[str]:

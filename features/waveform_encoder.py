@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from transformers import PretrainedConfig
 
-from data.errors import UserError, listed
+from data.errors import UserError
 from features.checkpoints import Checkpoint, weights_digest
-from features.encoder import Encoder, in_compute_dtype
-from features.settings import SslSettings
+from features.pretrained import PretrainedEncoder, in_compute_dtype
+from features.ssl import SslSettings
 
 _CONFIG = (  # what changes the output, where weights and their shapes do not say it
     *("model_type", "num_attention_heads", "hidden_act", "layer_norm_eps", "do_stable_layer_norm", "squeeze_factor"),
@@ -52,7 +52,7 @@ class Geometry:
         return max(0, (num_samples - self.receptive_field) // self.stride + 1)
 
 
-class WaveformEncoder(Encoder):
+class WaveformEncoder(PretrainedEncoder):
     """A frozen encoder of raw waveforms; its frames are the model's own output for the clip as it is.
 
     Clips of the same number of frames go through the encoder together, filled up by less than a frame's stride. What
@@ -60,18 +60,10 @@ class WaveformEncoder(Encoder):
     (HuBERT-base, WavLM-base), which sees all of them, is applied to every clip at its own length.
 
     Args:
-        settings, checkpoint, device, compute_dtype: see `Encoder`.
-        full: samples to which ``pad: before`` fills up every clip.
+        settings, checkpoint, device, compute_dtype: see `PretrainedEncoder`.
     """
 
-    def __init__(
-        self,
-        settings: SslSettings,
-        checkpoint: Checkpoint,
-        device: torch.device,
-        compute_dtype: torch.dtype,
-        full: int | None = None,
-    ):
+    def __init__(self, settings: SslSettings, checkpoint: Checkpoint, device: torch.device, compute_dtype: torch.dtype):
         super().__init__(settings, checkpoint, device, compute_dtype)
         if settings.context:
             raise UserError(f"context: {settings.checkpoint} is not Whisper; use pad, or leave both out.")
@@ -82,7 +74,7 @@ class WaveformEncoder(Encoder):
         self.geometry = Geometry.of(checkpoint.config)
         self.stride = self.geometry.stride
         self._pad = settings.pad or "after"
-        self._full = full
+        self._full = settings.clips.num_samples if self._pad == "before" else None  # to which clips are filled up
         config = {name: getattr(checkpoint.config, name, None) or None for name in _CONFIG}
         scaling = {"do_normalize": self._extractor.do_normalize, "sampling_rate": self.sample_rate}
         self.weights = weights_digest([config, scaling], model.state_dict())
@@ -100,7 +92,7 @@ class WaveformEncoder(Encoder):
         self._model = in_compute_dtype(model, compute_dtype).to(device)
 
     @property
-    def recipe(self) -> dict[str, str]:
+    def padding(self) -> dict[str, str]:
         return {"pad": self._pad}
 
     def num_frames(self, num_samples: int) -> int:
@@ -108,13 +100,6 @@ class WaveformEncoder(Encoder):
 
     def encoded_seconds(self, num_samples: int) -> float:
         return self._num_encoded(num_samples) / self.sample_rate
-
-    def check_lengths(self, ids: Sequence[str], num_samples: Sequence[int]) -> None:
-        if self._pad == "before" and not self._full:
-            raise UserError("pad: before needs clips of a fixed length; set clips.<recipe>.seconds.")
-        short = [name for name, count in zip(ids, num_samples, strict=True) if self.num_frames(count) < 1]
-        if short:
-            raise UserError(f"clips shorter than one frame of this encoder:\n{listed(short)}")
 
     def prepare(self, samples: np.ndarray) -> np.ndarray:
         """Scale one waveform as the checkpoint's feature-extractor config says, over all of its samples."""
@@ -129,7 +114,9 @@ class WaveformEncoder(Encoder):
             row[: len(waveform)] = torch.from_numpy(waveform)
         if self._group_norm:
             conv = self._first.conv
-            self._group_norm.lengths = [(len(each) - conv.kernel_size[0]) // conv.stride[0] + 1 for each in inputs]
+            self._group_norm.lengths = [
+                (len(waveform) - conv.kernel_size[0]) // conv.stride[0] + 1 for waveform in inputs
+            ]
         waveforms = waveforms.to(self.device, non_blocking=True)
         with self.autocast():
             states = self._model(waveforms, output_hidden_states=True).hidden_states
@@ -142,7 +129,7 @@ class WaveformEncoder(Encoder):
         return [states[layer][:, :expected].float().cpu() for layer in self.layers]
 
     def _num_encoded(self, num_samples: int) -> int:
-        return self._full if self._pad == "before" and self._full else num_samples
+        return self._full or num_samples
 
 
 class OwnLengthGroupNorm(nn.Module):

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from data.errors import UserError, listed
 from features.checkpoints import Checkpoint, weights_digest
-from features.encoder import Encoder, in_compute_dtype
-from features.settings import SslSettings
+from features.pretrained import PretrainedEncoder, in_compute_dtype
+from features.ssl import SslSettings
 
 _ENCODER_CONFIG = (
     *("d_model", "encoder_layers", "encoder_attention_heads", "encoder_ffn_dim", "activation_function"),
@@ -23,7 +23,7 @@ _MEL_CONFIG = ("feature_size", "sampling_rate", "hop_length", "chunk_length", "n
 _MEL_FRAMES = 2  # of each frame: the second convolution takes every other one
 
 
-class WhisperEncoder(Encoder):
+class WhisperEncoder(PretrainedEncoder):
     """Whisper's encoder, frozen.
 
     Hidden state 0 is the sum of the convolutions' output and the positions, the last one is behind the final layer
@@ -52,7 +52,7 @@ class WhisperEncoder(Encoder):
         self._encoder = in_compute_dtype(encoder, compute_dtype).to(device)
 
     @property
-    def recipe(self) -> dict[str, str]:
+    def padding(self) -> dict[str, str]:
         return {"context": self._context}
 
     def num_frames(self, num_samples: int) -> int:
@@ -67,8 +67,8 @@ class WhisperEncoder(Encoder):
         if long := [name for name, count in zip(ids, num_samples, strict=True) if count > most]:
             seconds = most / self.sample_rate
             raise UserError(
-                f"clips longer than the {seconds:g} s that Whisper takes; set clips.<recipe>.seconds to {seconds:g} or "
-                f"less:\n{listed(long)}"
+                f"clips longer than the {seconds:g} s that Whisper takes; set features.<set>.clips.seconds to "
+                f"{seconds:g} or less:\n{listed(long)}"
             )
 
     def prepare(self, samples: np.ndarray) -> np.ndarray:

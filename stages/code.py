@@ -3,9 +3,11 @@
 import shutil
 from pathlib import Path
 
+from features.kinds import version_line
 from models import HEADS
 from stages.closure import ROOT, describe_code
 from stages.running import ARTIFACTS, run_stage
+from stages.schema import read_params
 
 _STAGES = ("split", "evaluate", "compare")
 
@@ -18,6 +20,8 @@ def main() -> None:
         (folder / stage).write_text(describe_code(f"stages.{stage}"))
     for model in HEADS:
         (folder / f"train-{model}").write_text(training_code(model))
+    for name, settings in read_params().features.items():
+        (folder / f"extract-{name}").write_text(version_line(settings))
 
 
 def training_code(model: str, root: Path = ROOT) -> str:

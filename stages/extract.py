@@ -3,19 +3,19 @@
 import shutil
 import sys
 import time
-from pathlib import Path
 
 from tqdm import tqdm
 
 from data.clips import open_clips
 from data.errors import UserError
 from data.measured import peak_memory, restart_gpu_peak, write_measurement
-from data.shards import Shard, content_digest
+from data.shards import Shard
 from features.encoder import Encoder
-from features.extraction import check_clips, extract_shard, full_length, recipe_of
-from features.settings import COMPUTE_TYPES, SslSettings
-from features.ssl import choose_compute_dtype, open_encoder
+from features.extraction import check_clips, content_of, extract_shard
+from features.kinds import open_encoder
+from features.settings import KindSettings
 from features.store import FeatureSet
+from stages.params import read_yaml
 from stages.pieces import Piece, fingerprint, make_pieces
 from stages.running import ARTIFACTS, run_stage
 from stages.schema import read_params
@@ -24,13 +24,12 @@ from stages.schema import read_params
 def main(name: str) -> None:
     params = read_params()
     settings, runtime = params.features[name], params.runtime
-    clips_folder = ARTIFACTS / "clips" / settings.clips
+    clips_folder = ARTIFACTS / "clips" / read_yaml()["features"][name]["clips"]
     shards = [open_clips(path) for path in sorted(clips_folder.glob("*.h5"))]
     if not shards:
         raise UserError(f"{clips_folder}: no clips here. Run `dvc repro`, or `dvc pull preprocess`.")
-    device = runtime.choose_device()
-    compute_dtype = choose_compute_dtype(settings.compute_dtype, device)
-    encoder = open_encoder(settings, device, compute_dtype, full_length(shards[0]))
+    encoder = open_encoder(settings, runtime.choose_device())
+    device = encoder.device.type
     for clips in shards:
         check_clips(clips, encoder)
     alternatives = {clips.path.stem: _alternatives(settings, encoder, clips) for clips in shards}
@@ -40,15 +39,15 @@ def main(name: str) -> None:
 
     def make(missing: list[Piece]):
         total = sum(len(clips_of[piece].ids) for piece in missing)
-        with tqdm(total=total, desc=f"extract {name} in {encoder.compute_type} on {device.type}", unit="clip") as bar:
+        with tqdm(total=total, desc=f"extract {name} in {encoder.compute_type} on {device}", unit="clip") as bar:
             for piece in missing:
                 clips = clips_of[piece]
                 path = piece.workshop / clips.path.name
-                restart_gpu_peak(device.type)
+                restart_gpu_peak(device)
                 start = time.perf_counter()
                 extract_shard(clips, path, settings, encoder, piece.name, batch_size, bar.update)
-                cost = {"clips": len(clips.ids), "seconds": time.perf_counter() - start, **peak_memory(device.type)}
-                write_measurement(measured / f"{path.stem}.json", piece.name, device=device.type, **cost)
+                cost = {"clips": len(clips.ids), "seconds": time.perf_counter() - start, **peak_memory(device)}
+                write_measurement(measured / f"{path.stem}.json", piece.name, device=device, **cost)
                 yield piece
 
     output = ARTIFACTS / "features" / name
@@ -59,18 +58,10 @@ def main(name: str) -> None:
     _say_how(FeatureSet(output, verify=False))
 
 
-def _alternatives(settings: SslSettings, encoder: Encoder, clips: Shard) -> list[Piece]:
+def _alternatives(settings: KindSettings, encoder: Encoder, clips: Shard) -> list[Piece]:
     """The pieces that would do for a shard: one per compute type that is permitted, this machine's own first."""
-    content = fingerprint(
-        stage="extract",
-        version=Path("features/VERSION").read_text(),
-        shard=clips.path.stem,
-        recipe=recipe_of(settings, encoder, clips),
-        clips=content_digest(clips.path),
-    )
-    own = encoder.compute_type
-    others = [name for name in COMPUTE_TYPES if name != own and settings.compute_dtype == "auto"]
-    return [Piece(content, variant=name) for name in (own, *others)]
+    content = fingerprint(stage="extract", **content_of(settings, encoder, clips))
+    return [Piece(content, variant=name) for name in settings.compute_types(encoder.compute_type)]
 
 
 def _say_how(features: FeatureSet) -> None:

@@ -54,31 +54,58 @@ def explain(error: ValidationError, model, where: str = "") -> str:
     """All problems of a validation, a line each: the key, the value, what is wrong, the nearest valid name."""
     lines = []
     for problem in error.errors(include_url=False):
-        path = [where, *map(str, problem["loc"])] if where else list(map(str, problem["loc"]))
-        path = [part for part in path if part and not _is_internal(part)]
-        lines.append(f"params.yaml: {'.'.join(path)}: {_what(problem, model)}")
+        names, fields = _steps(model, problem["loc"])
+        path = [part for part in (where, *names) if part and not _is_internal(part)]
+        if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            path.append("kind")
+        lines.append(f"params.yaml: {'.'.join(path)}: {_what(problem, fields)}")
     return "\n".join(dict.fromkeys(lines))
 
 
-def _what(problem: dict, model) -> str:
+def _what(problem: dict, valid: list[str]) -> str:
+    """What is wrong, given the names of the fields that there are beside the one concerned."""
     if problem["type"] == "extra_forbidden":
-        valid = _fields_at(model, problem["loc"][:-1])
         return f"unknown parameter{nearest(problem['loc'][-1], valid)} (there are {', '.join(valid)})"
-    if problem["type"] == "missing":
+    if problem["type"] in ("missing", "union_tag_not_found"):
         return "is missing"
+    if problem["type"] == "union_tag_invalid":
+        tag, tags = problem["ctx"]["tag"], problem["ctx"]["expected_tags"].replace("'", "").split(", ")
+        return f"no kind {tag!r}{nearest(tag, tags)} (there are {', '.join(tags)})"
     message = re.sub(r"^(Value error|Assertion failed), ", "", problem["msg"])
     message = message[0].lower() + message[1:]
     return message if isinstance(problem["input"], dict) else f"{problem['input']!r}: {message}"
 
 
-def _fields_at(model, location: tuple) -> list[str]:
-    """The names of a model's fields, some steps down."""
+def _steps(model, location: tuple) -> tuple[list[str], list[str]]:
+    """A location without the tags that pydantic puts in to say which model of a union it chose.
+
+    Returns:
+        The location's names, and the names of the fields beside its last one.
+    """
+    names, models, fields = [], _models_in(model), []
     for step in location:
-        fields = getattr(model, "model_fields", {})
-        annotation = fields[step].annotation if step in fields else model
-        candidates = [annotation, *get_args(annotation)]
-        model = next((each for each in candidates if hasattr(each, "model_fields")), model)
-    return list(getattr(model, "model_fields", {}))
+        tagged = [candidate for candidate in models if len(models) > 1 and step in _tags(candidate)]
+        if tagged and names and names[-1] != step:
+            models = tagged
+            continue
+        names.append(str(step))
+        fields = [name for candidate in models for name in candidate.model_fields]
+        owners = [candidate for candidate in models if step in candidate.model_fields]
+        if owners:
+            models = _models_in(owners[0].model_fields[step].annotation)
+    return names, list(dict.fromkeys(fields))
+
+
+def _models_in(annotation) -> list[type[BaseModel]]:
+    """The models that an annotation is made of: itself, or the members of its unions, lists and dictionaries."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+
+
+def _tags(model: type[BaseModel]) -> tuple:
+    """The values of ``kind`` by which a model is chosen from a union."""
+    return get_args(model.model_fields["kind"].annotation) if "kind" in model.model_fields else ()
 
 
 def _is_internal(part: str) -> bool:

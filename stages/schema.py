@@ -12,7 +12,7 @@ from data.manifest import CorpusSettings, nearest
 from data.settings import Settings
 from data.splits import SplitSettings
 from evaluation.settings import EvaluateSettings
-from features.settings import SslSettings
+from features.kinds import FeatureSettings
 from models import HEADS
 from models.head import HeadSettings
 from report.settings import ReportSettings
@@ -57,7 +57,7 @@ class Params(Settings):
     task: TaskSettings
     split: SplitSettings
     clips: Annotated[dict[_Name, ClipsSettings], Field(min_length=1)]
-    features: Annotated[dict[_Name, SslSettings], Field(min_length=1)]
+    features: Annotated[dict[_Name, FeatureSettings], Field(min_length=1)]
     training: TrainingSettings = TrainingSettings()
     heads: Annotated[dict[_Name, dict], Field(min_length=1)]
     evaluate: EvaluateSettings = EvaluateSettings()
@@ -122,21 +122,30 @@ def read_params() -> Params:
 
 def check_params(values: dict) -> Params:
     """Check parameters as they come out of the YAML file."""
-    params = parse(Params, values, "")
-    for name, features in params.features.items():
-        if features.clips not in params.clips:
-            raise UserError(
-                f"params.yaml: features.{name}.clips: there is no recipe {features.clips!r}"
-                f"{nearest(features.clips, params.clips)} (there are {', '.join(params.clips)})"
-            )
-        if features.pad == "before" and params.clips[features.clips].seconds is None:
-            raise UserError(f"params.yaml: features.{name}.pad: before needs clips.{features.clips}.seconds")
+    params = parse(Params, _with_nested_clips(values), "")
     for name in params.heads:
         params.head(name)
     if params.report.reference is not None:
         _lookup(params.heads, params.report.reference, "report.reference", "head ")
     check_codes(params.task, params.corpus.name)
     return params
+
+
+def _with_nested_clips(values: dict) -> dict:
+    """Put the recipe that a feature set's ``clips`` names in its place."""
+    recipes, sets = values.get("clips"), values.get("features")
+    if not (isinstance(recipes, dict) and isinstance(sets, dict)):
+        return values
+    nested = {}
+    for name, entry in sets.items():
+        recipe = entry.get("clips") if isinstance(entry, dict) else None
+        if isinstance(recipe, str) and recipe not in recipes:
+            raise UserError(
+                f"params.yaml: features.{name}.clips: there is no recipe {recipe!r}"
+                f"{nearest(recipe, recipes)} (there are {', '.join(recipes)})"
+            )
+        nested[name] = {**entry, "clips": recipes[recipe]} if isinstance(recipe, str) else entry
+    return {**values, "features": nested}
 
 
 def _lookup(section: dict, name: str, where: str, kind: str = ""):

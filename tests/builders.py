@@ -73,9 +73,10 @@ def write_features(
                 "revision": None,
                 "compute_dtype": compute_dtypes[speaker % len(compute_dtypes)],
             },
-            **{"device": "cpu", "torch": "2", "transformers": "5", "python": "3"},
+            **{"device": "cpu", "versions": {"torch": "2", "transformers": "5", "python": "3"}},
         }
         recipe = {
+            "kind": "ssl",
             "weights": weights,
             "layers": list(layers),
             "dimension": dimension,
@@ -96,6 +97,7 @@ def write_features(
                 "fingerprint": f"{speaker:064x}",
                 "provenance": json.dumps(provenance),
                 "frame_rate": 50.0,
+                "cautions": json.dumps({"untrained": "The encoder is untrained."}),
             },
         ) as shard:
             for place, rows in enumerate(utterances):

@@ -14,7 +14,8 @@ from data.splits import SplitSettings
 from evaluation.description import describe_run
 from features.store import FeatureSet
 
-USUAL = {"compute_dtype": "float32", "device": "cpu", "torch": "2", "transformers": "5", "python": "3"}
+VERSIONS = {"torch": "2", "transformers": "5", "python": "3"}
+USUAL = {"compute_dtype": "float32", "device": "cpu", "versions": VERSIONS}
 NAMED = {"checkpoint": "facebook/hubert-base-ls960", "revision": "abc"}
 
 
@@ -26,6 +27,7 @@ def change_attributes(folder, shard: str, provenance: dict, recipe: dict | None 
         known = {**json.loads(file.attrs["recipe"]), **(recipe or {})}
         file.attrs["recipe"] = json.dumps({key: value for key, value in known.items() if value is not None})
         file.attrs["provenance"] = json.dumps(provenance)
+        file.attrs["cautions"] = json.dumps({})
     seal(changed, path)
 
 
@@ -69,7 +71,7 @@ def test_mixed_compute_types_are_named_with_their_shards(folder):
 
 
 def test_other_versions_are_several_ways(folder):
-    change_attributes(folder, "speaker-1", provenance={**NAMED, **USUAL, "torch": "3"})
+    change_attributes(folder, "speaker-1", provenance={**NAMED, **USUAL, "versions": {**VERSIONS, "torch": "3"}})
     assert any("several ways" in each for each in describe(folder)["warnings"])
 
 

@@ -4,10 +4,11 @@ import pytest
 import torch
 from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
 
+from data.clips import ClipsSettings
 from data.errors import UserError
 from features import current
 from features.current import check_checkpoint, encoder_digest
-from features.settings import SslSettings
+from features.ssl import SslSettings
 from features.store import FeatureSet
 from tests.builders import write_features
 
@@ -22,7 +23,7 @@ def checkpoint(tmp_path):
 
 
 def test_changed_weights_name_the_command_and_equal_ones_pass(checkpoint, tmp_path, monkeypatch):
-    settings = SslSettings(clips="speech", checkpoint=str(checkpoint), layers=[1])
+    settings = SslSettings(clips=ClipsSettings(), checkpoint=str(checkpoint), layers=[1])
     known = tmp_path / "known"
     weights = encoder_digest(settings, known)
     features = FeatureSet(write_features(tmp_path / "features/hubert", weights=weights))
@@ -44,4 +45,5 @@ def test_changed_weights_name_the_command_and_equal_ones_pass(checkpoint, tmp_pa
 
 def test_a_checkpoint_that_is_not_here_is_no_error(tmp_path, feature_folder):
     for name in ("facebook/hubert-base-ls960", str(tmp_path / "elsewhere"), "untrained"):
-        check_checkpoint(SslSettings(clips="speech", checkpoint=name), FeatureSet(feature_folder), tmp_path / "known")
+        settings = SslSettings(clips=ClipsSettings(), checkpoint=name)
+        check_checkpoint(settings, FeatureSet(feature_folder), tmp_path / "known")

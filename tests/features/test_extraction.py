@@ -27,15 +27,15 @@ from transformers import (
 from data.clips import ClipsSettings, open_clips, write_clips
 from data.errors import UserError
 from features.checkpoints import untrained_hubert
-from features.extraction import extract_shard, full_length
-from features.settings import SslSettings
-from features.ssl import open_encoder
+from features.extraction import extract_shard
+from features.ssl import SslSettings, open_encoder
 from features.store import FeatureSet, verify_shard
 from tests.builders import TINY_ENCODER, tone, write_whisper
 
 SMALL = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 LARGE = {"do_stable_layer_norm": True, "feat_extract_norm": "layer", "conv_bias": True}
 CPU = torch.device("cpu")
+CLIPS = ClipsSettings(seconds=1.0)
 # "a" and "f" have the same number of frames as "c" and "e", and other numbers of samples
 SECONDS = {"a": 1.0, "b": 0.6, "c": 0.9951, "d": 0.03, "e": 0.61, "f": 0.6179}
 
@@ -52,21 +52,22 @@ def clips(tmp_path_factory):
     for name in SECONDS:
         soundfile.write(folder / f"{name}.wav", samples_of(name), 16000)
     audio = [folder / f"{name}.wav" for name in SECONDS]
-    write_clips(folder / "shard.h5", list(SECONDS), audio, ClipsSettings(seconds=1.0))
+    write_clips(folder / "shard.h5", list(SECONDS), audio, CLIPS)
     return folder / "shard.h5"
 
 
-def extract(clips, folder, compute_dtype=torch.float32, batch_size=None, **settings):
-    settings = SslSettings(**{"clips": "speech", "checkpoint": TINY_ENCODER, "layers": [2], **settings})
-    encoder = open_encoder(settings, CPU, compute_dtype, full_length(open_clips(clips)))
+def extract(clips, folder, batch_size=None, **settings):
+    usual = {"clips": CLIPS, "checkpoint": TINY_ENCODER, "layers": [2], "compute_dtype": "float32"}
+    settings = SslSettings(**{**usual, **settings})
+    encoder = open_encoder(settings, CPU)
     folder.mkdir(exist_ok=True)
     extract_shard(open_clips(clips), folder / "shard.h5", settings, encoder, "f" * 64, batch_size)
     return FeatureSet(folder)
 
 
 def load(checkpoint, layers=(2,), **settings):
-    settings = SslSettings(clips="speech", checkpoint=str(checkpoint), layers=list(layers), **settings)
-    return open_encoder(settings, CPU)
+    how = {"clips": CLIPS, "checkpoint": str(checkpoint), "layers": list(layers), "compute_dtype": "float32"}
+    return open_encoder(SslSettings(**{**how, **settings}), CPU)
 
 
 def scaled(name: str) -> torch.Tensor:
@@ -176,12 +177,11 @@ def test_int8_is_off_by_half_a_step_of_each_dimensions_own_range_and_says_how_mu
 @torch.inference_mode()
 def test_bfloat16_frames_point_the_same_way_and_the_residual_stream_stays_float32(clips, tmp_path):
     exact = extract(clips, tmp_path / "float32", checkpoint="untrained:1", layers=[12])
-    rough = extract(clips, tmp_path / "bfloat16", torch.bfloat16, checkpoint="untrained:1", layers=[12])
+    rough = extract(clips, tmp_path / "bfloat16", compute_dtype="bfloat16", checkpoint="untrained:1", layers=[12])
     for name in SECONDS:
         one, other = (torch.from_numpy(each.frames(name, 12)).float() for each in (exact, rough))
         assert torch.cosine_similarity(one, other, dim=-1).min() >= 0.999
-    settings = SslSettings(clips="speech", checkpoint=TINY_ENCODER, layers=[0, 2])
-    encoder = open_encoder(settings, CPU, torch.bfloat16)
+    encoder = load(TINY_ENCODER, layers=[0, 2], compute_dtype="bfloat16")
     for frames in encoder.encode([scaled("a")[0].numpy()]):
         assert not torch.equal(frames, frames.bfloat16().float())
 
@@ -376,5 +376,5 @@ def test_whispers_digest_is_the_encoders_and_its_clips_have_a_longest_length(cli
     with pytest.raises(UserError, match=r"lacks \d+ of the encoder's weights"):
         load(tmp_path / "encoder")
     write_whisper(tmp_path / "short", 1, max_source_positions=30)
-    with pytest.raises(UserError, match=r"shard\.h5: clips longer than the 0\.6 s that Whisper takes; set clips"):
+    with pytest.raises(UserError, match=r"shard\.h5: clips longer than the 0\.6 s that Whisper takes; set features"):
         extract(clips, tmp_path / "out", checkpoint=str(tmp_path / "short"))

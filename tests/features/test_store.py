@@ -164,7 +164,9 @@ def test_a_set_of_mixed_compute_types_is_named(tmp_path):
 
 def test_the_listing_says_what_is_there(folder):
     listing = list_store(folder.parent)
-    assert "easy: untrained (random weights), weights 000000000000, layers 12, 12 dimensions, float16" in listing
+    assert "easy: ssl, untrained, layers 12, 12 dimensions, float16, clips of at most 3 s, " in listing
+    assert "weights 000000000000" in listing
+    assert "The encoder is untrained." in listing
     assert "Mixed" not in listing
     shutil.rmtree(folder)
     with pytest.raises(UserError, match="no features here"):

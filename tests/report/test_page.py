@@ -71,7 +71,7 @@ def evaluation(head: str, skill: float, speakers: int = 24, waveforms: bool = Fa
             | {"clips": {"sample_rate": 16000, "seconds": 3.0, "crop": "start"}},
             "encoders": [{"checkpoint": "untrained", "revision": None}],
             "clips": 40,
-            "provenance": [{"compute_dtype": "f", "device": "cpu", "torch": "2", "transformers": "5", "python": "3"}],
+            "provenance": [{"compute_dtype": "f", "device": "cpu", "versions": {"torch": "2", "python": "3"}}],
             "settings": {"model": "gru", "features": "hubert", "layers": None},
             "training": TRAINING,
             "num_parameters": 1000,
