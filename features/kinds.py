@@ -13,7 +13,7 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
-from features import ssl
+from features import mfcc, ssl
 from features.encoder import Encoder
 from features.settings import KindSettings
 
@@ -35,6 +35,7 @@ class Kind:
 
 KINDS = {
     "ssl": Kind(ssl.SslSettings, ssl.open_encoder, ssl.VERSION),
+    "mfcc": Kind(mfcc.MfccSettings, mfcc.open_encoder, mfcc.VERSION),
 }
 
 FeatureSettings = Annotated[
