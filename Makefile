@@ -15,7 +15,7 @@ install: .venv/installed
 	touch $@
 
 demo: install
-	@cmp -s params.yaml presets/demo.yaml || { echo "params.yaml is not the demo preset. Keep it if you need it (cp params.yaml presets/mine.yaml), then: .venv/bin/ser preset demo --force"; exit 1; }
+	@ser preset --check demo
 	test -d corpora/demo || ser demo-corpus corpora/demo
 	dvc repro
 	@echo

@@ -1,14 +1,16 @@
 """The `ser` command line: what `dvc repro` is not for."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.presets import put_preset_in_place
+from app.presets import check_preset, describe_presets, put_preset_in_place
+from app.structure import check_structure
 from data.errors import UserError
-from data.manifest import nearest
+from data.manifest import check_corpus_folders, corpus_root, nearest
 from stages.params import PARAMS_FILE, read_yaml
 from stages.running import ARTIFACTS, only_one, readable_errors
 
@@ -18,44 +20,58 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="emocache: extract speech features once, train light heads on them as often as you like: `dvc repro`.",
 )
-store = typer.Typer(no_args_is_help=True, help="The HDF5 store of features.")
+store = typer.Typer(help="The HDF5 store of features: list, verify, repair, discard.")
 app.add_typer(store, name="store")
+_FEATURES = ARTIFACTS / "features"
 
 
 @app.command()
 def check() -> None:
-    """Say whether params.yaml is valid, also where DVC itself would only say that it cannot parse it."""
-    from stages.schema import read_params  # imports torch
+    """Check params.yaml; this also explains what DVC itself only says it cannot parse."""
+    values = read_yaml()
+    check_structure(values)
+    from stages.schema import check_params  # imports torch
 
-    params = read_params()
-    print(f"{PARAMS_FILE} is valid: {params.corpus.name}, heads {', '.join(params.heads)}")
-    _say_where_the_corpus_goes(params.corpus.root)
+    params = check_params(values)
+    print(f"{PARAMS_FILE} is valid: corpora {', '.join(params.corpora)}; heads {', '.join(params.heads)}")
+    _say_where_corpora_go(check_corpus_folders(params.corpora))
 
 
 @app.command()
 def preset(
-    name: Annotated[str, typer.Argument(help="A file in presets/, e.g. demo, iemocap, emodb or turevdb")],
+    name: Annotated[str | None, typer.Argument(help="A preset; without one, all of them are listed.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite edited parameters.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit status 1 if params.yaml is not this preset.")
+    ] = False,
 ) -> None:
-    """Put a complete params.yaml in place."""
-    put_preset_in_place(name, f"ser preset {name}", force)
-    print(f"{PARAMS_FILE} is now the preset {name}. Next: dvc repro")
-    _say_where_the_corpus_goes(read_yaml()["corpus"]["root"])
+    """Write a complete params.yaml from a preset, or list the presets."""
+    if name is None:
+        print(describe_presets())
+    elif check:
+        check_preset(name)
+    else:
+        put_preset_in_place(name, f"ser preset {name}", force)
+        print(f"{PARAMS_FILE} is now the preset {name}. Next: dvc repro")
+        names = read_yaml().get("corpora", {})
+        _say_where_corpora_go([name for name in names if not corpus_root(name).exists()])
 
 
-def _say_where_the_corpus_goes(root: str) -> None:
-    if root == "corpora/demo" and not Path(root).exists():
-        print(f"The corpus is not there yet: ser demo-corpus {root}")
-    elif not Path(root).exists():
-        print(f"The corpus is not there yet: mkdir -p {Path(root).parent}; ln -s /where/it/is {root}")
+def _say_where_corpora_go(missing: Iterable[str]) -> None:
+    for name in missing:
+        folder = corpus_root(name)
+        if name == "demo":
+            print(f"There is no {folder} yet: ser demo-corpus {folder}")
+        else:
+            print(f"There is no {folder} yet: mkdir -p {folder.parent}; ln -s /where/it/is {folder}")
 
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(help="superb-er, or emobox- with iemocap, ravdess, emodb or turevdb")],
+    name: Annotated[str, typer.Argument(help="superb-er, or emobox- and iemocap, ravdess, emodb or turevdb.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite edited parameters.")] = False,
 ) -> None:
-    """Run a published protocol and hold the result against the published figures; exit status 1 if they differ."""
+    """Run a published protocol and compare the result with the published figures; exit status 1 if they differ."""
     from app.reproducing import PROTOCOLS, check_corpus, compare, describe, run_pipeline
 
     if name not in PROTOCOLS:
@@ -71,11 +87,11 @@ def reproduce(
 
 @app.command()
 def demo_corpus(
-    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
-    utterances: Annotated[int, typer.Option(min=40, help="About how many.")] = 280,
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")] = Path("corpora/demo"),
+    utterances: Annotated[int, typer.Option(min=40, help="Approximate number of utterances.")] = 280,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
 ) -> None:
-    """Synthesise an IEMOCAP-shaped corpus of speech-like sound."""
+    """Synthesise a corpus of speech-like sound, laid out like IEMOCAP."""
     from data.synthesis import write_demo_corpus
 
     count = write_demo_corpus(folder, utterances, seed)
@@ -87,38 +103,42 @@ def score(
     file: Annotated[
         Path, typer.Argument(metavar="PREDICTIONS.CSV", help="id, and predicted or p_<class>: docs/scoring.md")
     ],
-    name: Annotated[
-        str | None, typer.Option("--name", help="What to call them; the file's name, if not given.")
-    ] = None,
+    task: Annotated[str | None, typer.Option("--task", help="The task; needed if there are several.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Their name in the report; by default the file's.")] = None,
 ) -> None:
-    """Score anyone's predictions of this task's test utterances, beside the heads trained here."""
+    """Score predictions made elsewhere, of a task's test utterances, and compare the heads trained here with them."""
     from app.scoring import score as score_predictions  # imports matplotlib
 
-    print(f"report: {score_predictions(file, name, ARTIFACTS)}")
+    print(f"report: {score_predictions(file, name, task)}")
 
 
-_Folder = Annotated[Path, typer.Argument(help="Where the feature sets are.")]
+@store.callback(invoke_without_command=True)
+def store_itself(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        store_ls()
 
 
 @store.command("ls")
-def store_ls(folder: _Folder = ARTIFACTS / "features") -> None:
-    """List feature sets and their shards."""
-    from app.store_listing import list_store
+def store_ls(
+    name: Annotated[str | None, typer.Argument(metavar="[SET/CORPUS]", help="Its shards, and what made them.")] = None,
+) -> None:
+    """List the feature sets of each corpus, or the shards of one."""
+    from app.store_listing import describe_features, list_store
 
-    print(list_store(folder))
+    print(describe_features(_FEATURES, name) if name else list_store(_FEATURES))
 
 
 @store.command("verify")
-def store_verify(folder: _Folder = ARTIFACTS / "features") -> None:
-    """Read every byte: sizes, SHA-256, each utterance's checksum, values that are not finite."""
+def store_verify() -> None:
+    """Read every byte: sizes, SHA-256, the checksum of each utterance, values that are not finite."""
     from app.store_listing import verify_store
 
-    verify_store(folder)
+    verify_store(_FEATURES)
 
 
 @store.command("repair")
 def store_repair() -> None:
-    """Remove damaged shards, also from DVC's cache, so that `dvc pull` or `dvc repro` brings them back."""
+    """Remove damaged shards, also from DVC's cache; `dvc pull` or `dvc repro` brings them back."""
     from app.store_repair import repair_store
 
     repair_store(ARTIFACTS)
@@ -126,9 +146,9 @@ def store_repair() -> None:
 
 @store.command("discard")
 def store_discard(
-    name: Annotated[str, typer.Argument(metavar="SET", help="A feature set, as params.yaml names it.")],
+    name: Annotated[str, typer.Argument(metavar="SET/CORPUS", help="Such as hubert/iemocap.")],
 ) -> None:
-    """Forget a feature set here and in DVC's cache, so that the next `dvc repro` encodes it again."""
+    """Remove the features of a corpus, also from DVC's cache; the next `dvc repro` extracts them again."""
     from app.store_discard import discard_features
 
     with only_one(ARTIFACTS / ".lock"):
@@ -141,7 +161,7 @@ def main() -> None:
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     with readable_errors(debug):
         if not Path("dvc.yaml").exists():
-            raise UserError("run this in the project's folder, the one that holds dvc.yaml")
+            raise UserError("run this in the project's folder, the one that contains dvc.yaml")
         app()
 
 

@@ -1,13 +1,55 @@
-"""Presets: complete, commented parameters that `ser preset` and `ser reproduce` put in place."""
+"""Presets: parameters that `ser preset` and `ser reproduce` put in place, complete and commented.
 
-import shutil
+presets/base.yaml has every parameter, and the rules by which the short files beside it are composed with it.
+"""
+
+from contextlib import suppress
 from pathlib import Path
 
+from app.composition import compose, parse_preset
 from data.errors import UserError
 from data.manifest import nearest
 from stages.params import PARAMS_FILE
 
 PRESETS = Path("presets")
+BASE = "base"
+
+
+def preset_names() -> list[str]:
+    """The presets in presets/."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml") if path.stem != BASE)
+
+
+def preset_text(name: str) -> str:
+    """The params.yaml of a preset.
+
+    Args:
+        name: of a file in presets/.
+
+    Raises:
+        UserError: no such preset, or it cannot be composed.
+    """
+    return compose(name, _read)
+
+
+def describe_presets() -> str:
+    """A line for each preset: its name, and the first line of its description."""
+    names = preset_names()
+    width = max(map(len, names), default=0) + 2
+    return "\n".join(f"{name:<{width}}{_summary(name)}".rstrip() for name in names)
+
+
+def check_preset(name: str) -> None:
+    """Check that params.yaml is a preset, unchanged.
+
+    Raises:
+        UserError: it is not; or no such preset.
+    """
+    if not PARAMS_FILE.exists() or PARAMS_FILE.read_bytes() != preset_text(name).encode():
+        raise UserError(
+            f"{PARAMS_FILE} is not the preset {name}. Keep it if you need it (cp {PARAMS_FILE} presets/mine.yaml), "
+            f"then: ser preset {name} --force"
+        )
 
 
 def put_preset_in_place(name: str, command: str, force: bool = False) -> None:
@@ -19,15 +61,35 @@ def put_preset_in_place(name: str, command: str, force: bool = False) -> None:
         force: overwrite parameters that are no preset.
 
     Raises:
-        UserError: no such preset, or params.yaml has been edited.
+        UserError: no such preset, it cannot be composed, or params.yaml has been edited.
     """
-    presets = {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}
-    if name not in presets:
-        raise UserError(f"no preset {name!r}{nearest(name, presets)} (there are {', '.join(presets)})")
-    untouched = {path.read_bytes() for path in presets.values()}
-    if PARAMS_FILE.exists() and PARAMS_FILE.read_bytes() not in untouched and not force:
+    text = preset_text(name)
+    if PARAMS_FILE.exists() and not force and not _is_any_preset(PARAMS_FILE.read_bytes()):
         raise UserError(
             f"{PARAMS_FILE} has been edited; keep your changes (cp {PARAMS_FILE} presets/mine.yaml makes them a preset "
             f"of your own), then: {command} --force"
         )
-    shutil.copyfile(presets[name], PARAMS_FILE)
+    PARAMS_FILE.write_bytes(text.encode())
+
+
+def _is_any_preset(content: bytes) -> bool:
+    for name in preset_names():
+        with suppress(UserError):  # somebody's unfinished preset
+            if preset_text(name).encode() == content:
+                return True
+    return False
+
+
+def _read(name: str) -> str:
+    try:
+        return (PRESETS / f"{name}.yaml").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        names = preset_names()
+        raise UserError(f"no preset {name!r}{nearest(name, names)} (there are {', '.join(names)})") from None
+
+
+def _summary(name: str) -> str:
+    try:
+        return parse_preset(name, _read(name)).description[0]
+    except UserError as error:
+        return str(error)

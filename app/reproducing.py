@@ -1,4 +1,4 @@
-"""`ser reproduce`: run a published protocol, and hold the result against the published figures."""
+"""`ser reproduce`: run a published protocol, and compare the result with the published figures."""
 
 import json
 import subprocess
@@ -9,10 +9,9 @@ from pathlib import Path
 
 from data.errors import UserError, listed
 from data.labels import TaskSettings, label_utterances
-from data.manifest import CorpusSettings, build_manifest
-from data.splits import SplitSettings
-from stages.params import read_section
-from stages.running import ARTIFACTS
+from data.manifest import CorpusSettings, build_manifest, corpus_root
+from stages.layout import evaluation_folder
+from stages.params import read_section, read_yaml
 
 METRICS = {"ua": "UA", "wa": "WA", "macro_f1": "macro F1"}
 
@@ -35,8 +34,8 @@ class Protocol:
     Attributes:
         head: the preset's head that follows the protocol.
         counts: class -> utterances of the complete corpus.
-        figures: metric -> percent, mean over folds; metrics without a known figure are shown beside them.
-        tolerance: points by which a result may differ.
+        figures: metric -> percent, mean over folds; metrics without a known figure are shown as well.
+        tolerance: percentage points by which a result may differ.
         source: who reports the figures.
         unpublished: the encoder, if nobody has published figures for it; the source is then our own reference.
     """
@@ -64,7 +63,7 @@ PROTOCOLS = {  # by preset
 
 @dataclass(frozen=True)
 class Comparison:
-    """One metric of a result beside the figure it is held against, in percent; None where no figure is known."""
+    """A metric of a result and the figure it is compared with, in percent; None if no figure is known."""
 
     metric: str
     figure: float | None
@@ -73,31 +72,31 @@ class Comparison:
 
     @property
     def within(self) -> bool:
-        """Whether the difference is within the tolerance, as far as it is printed."""
+        """Whether the difference is within the tolerance, in the digits that are printed."""
         return self.figure is None or round(abs(self.ours - self.figure), 2) <= self.tolerance
 
 
 def check_corpus(protocol: Protocol) -> None:
-    """Find out whether the corpus of params.yaml, and the folds, are what the protocol needs, before anything runs.
+    """Check that the corpus and the folds of params.yaml are what the protocol needs, before anything runs.
 
     Raises:
         UserError: the corpus or the folds are missing, or a class has more or fewer utterances than in the protocol.
     """
-    corpus, split = read_section("corpus", CorpusSettings), read_section("split", SplitSettings)
-    if split.file and not Path(split.file).exists():
-        raise UserError(
-            f"there is no {split.file}. Copy EmoBox's data/{Path(split.file).name} there (data/folds/README.md)."
-        )
-    labels = label_utterances(build_manifest(corpus), read_section("task", TaskSettings))["label"].value_counts()
+    name = read_yaml()["heads"][protocol.head]["task"]
+    task = read_section(f"tasks.{name}", TaskSettings)
+    if (file := task.split.file) and not Path(file).exists():
+        raise UserError(f"there is no {file}. Copy EmoBox's data/{Path(file).name} there (data/folds/README.md).")
+    manifest = build_manifest(task.corpus, read_section(f"corpora.{task.corpus}", CorpusSettings))
+    labels = label_utterances(manifest, task, name)["label"].value_counts()
     wrong = [
-        f"{name}: {labels.get(name, 0):,} instead of {count:,}"
-        for name, count in protocol.counts.items()
-        if labels.get(name, 0) != count
+        f"{label}: {labels.get(label, 0):,} instead of {count:,}"
+        for label, count in protocol.counts.items()
+        if labels.get(label, 0) != count
     ]
     if wrong:
         raise UserError(
-            f"{corpus.root} is not the corpus of the protocol, which has {sum(protocol.counts.values()):,} utterances "
-            f"of these classes:\n{listed(wrong)}"
+            f"{corpus_root(task.corpus)} is not the corpus of the protocol, which has "
+            f"{sum(protocol.counts.values()):,} utterances of these classes:\n{listed(wrong)}"
         )
 
 
@@ -105,16 +104,16 @@ def run_pipeline() -> None:
     """Run `dvc repro`.
 
     Raises:
-        UserError: it failed; it has said why.
+        UserError: it failed; the reason is in its own output.
     """
     status = subprocess.run([sys.executable, "-m", "dvc", "repro"]).returncode
     if status:
-        raise UserError(f"dvc repro ended with status {status}; it says above why.")
+        raise UserError(f"dvc repro ended with status {status}; the reason is above.")
 
 
-def compare(protocol: Protocol, evaluation: Path = ARTIFACTS / "evaluation") -> list[Comparison]:
-    """The evaluated head's means over folds beside the protocol's figures."""
-    metrics = json.loads((evaluation / protocol.head / "details.json").read_text())["metrics"]
+def compare(protocol: Protocol) -> list[Comparison]:
+    """The evaluated head's means over folds, compared with the protocol's figures."""
+    metrics = json.loads((evaluation_folder(protocol.head) / "details.json").read_text())["metrics"]
     return [
         Comparison(name, protocol.figures.get(name), 100 * metrics[name]["mean_folds"], protocol.tolerance)
         for name in METRICS
@@ -128,13 +127,14 @@ def describe(name: str, protocol: Protocol, comparisons: list[Comparison]) -> st
         f"{name}: head {protocol.head}, mean over folds, in percent",
         f"{'':10}{column:>10}{'ours':>10}{'difference':>12}",
     ]
-    for each in comparisons:
-        label, ours = f"{METRICS[each.metric]:10}", f"{each.ours:10.2f}"
-        if each.figure is None:
+    for comparison in comparisons:
+        label, ours = f"{METRICS[comparison.metric]:10}", f"{comparison.ours:10.2f}"
+        if comparison.figure is None:
             lines.append(f"{label}{'-':>10}{ours}")
             continue
-        verdict = f"{'' if each.within else 'not '}within {each.tolerance:g}"
-        lines.append(f"{label}{each.figure:10.2f}{ours}{each.ours - each.figure:+12.2f}   {verdict}")
+        verdict = f"{'' if comparison.within else 'not '}within {comparison.tolerance:g}"
+        difference = comparison.ours - comparison.figure
+        lines.append(f"{label}{comparison.figure:10.2f}{ours}{difference:+12.2f}   {verdict}")
     if protocol.unpublished:
         lines.append(f"There is no published figure for {protocol.unpublished} under this protocol.")
     return "\n".join([*lines, f"Source: {protocol.source}"])

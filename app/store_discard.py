@@ -1,30 +1,46 @@
-"""`ser store discard`: forget a feature set here and in DVC's cache, so that `dvc repro` really encodes it again."""
-
-from pathlib import Path
+"""`ser store discard`: forget features here and in DVC's cache, so that `dvc repro` really extracts them again."""
 
 from data.errors import UserError
 from data.manifest import nearest
 from stages.dvc_cache import DvcCache
+from stages.layout import ARTIFACTS, features_folder
 from stages.params import read_yaml
 from stages.pieces import discard_pieces
-from stages.running import ARTIFACTS
 
 
 def discard_features(name: str) -> None:
-    """Discard one feature set in all compute types, and say what to run.
+    """Discard a feature set of a corpus in all compute types, and say what to run.
+
+    Args:
+        name: ``<set>/<corpus>``.
 
     Raises:
-        UserError: params.yaml names no such set, or nothing of it is here.
+        UserError: there is no such set or corpus in params.yaml nor here, or nothing of it is here.
     """
-    sets = list(read_yaml().get("features", {}))
-    output = ARTIFACTS / "features" / name
-    if name not in sets and output not in (ARTIFACTS / "features").glob("*"):
-        raise UserError(f"no feature set {name!r}{nearest(name, sets)} (there are {', '.join(sets)})")
+    feature_set, _, corpus = name.partition("/")
+    here = [folder.relative_to(ARTIFACTS / "features") for folder in (ARTIFACTS / "features").glob("*/*")]
+    _check(feature_set, "feature set", "features", [folder.parent.name for folder in here])
+    joined = read_yaml().get("joined", {})
+    if not corpus:
+        names = sorted(
+            str(folder) for folder in here if folder.parent.name == feature_set and folder.name not in joined
+        )
+        raise UserError(f"of which corpus? There are {', '.join(names) or 'none here'}.")
+    if corpus in joined:
+        parts = ", ".join(f"{feature_set}/{part}" for part in joined[corpus])
+        raise UserError(f"{corpus} is a list of joined corpora; discard theirs: {parts}")
+    _check(corpus, "corpus", "corpora", [folder.name for folder in here])
+    output = features_folder(corpus, feature_set)
     count = discard_pieces(output)
     if not count:
         raise UserError(f"{output}: nothing to discard, here or in DVC's cache.")
-    print(f"discarded {count} shards of {name} as it was, also from DVC's cache. A remote still has what was pushed.")
-    cache = DvcCache().root
-    if cache and Path.cwd() not in cache.parents:
-        print(f"{cache} is shared: whoever uses it has to pull or make these shards again, too.")
-    print(f"Next: dvc repro extract@{name}   (without --pull, which would fetch them again)")
+    print(f"discarded {count} shards of {name}, also from DVC's cache. What was pushed is still in the remote.")
+    if (cache := DvcCache()).is_shared:
+        print(f"{cache.root} is shared: its other users have to pull or extract these shards again, too.")
+    print(f"Next: dvc repro extract@{corpus}-{feature_set}   (without --pull, which would fetch them again)")
+
+
+def _check(name: str, kind: str, section: str, here: list[str]) -> None:
+    known = list(dict.fromkeys([*read_yaml().get(section, {}), *here]))
+    if name not in known:
+        raise UserError(f"no {kind} {name!r}{nearest(name, known)} (there are {', '.join(known)})")

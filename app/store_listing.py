@@ -1,61 +1,149 @@
-"""What `ser store` shows of the feature store."""
+"""`ser store ls` and `ser store verify`: what is in the feature store, and whether it is intact."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm import tqdm
 
 from data.errors import UserError, listed
+from data.manifest import nearest
 from features.store import FeatureSet, verify_shard
+from stages.pieces import unwanted
 
 _SHARED = ("kind", "layers", "dimension", "storage", "clips")  # what the recipes of all kinds have
+_COLUMNS = ("set", "corpus", "utterances", "shards", "layers", "dimension", "storage", "MB", "made with")
+_NUMBERS = ("utterances", "shards", "dimension", "MB")
 
 
-def list_store(folder: Path) -> str:
-    """A table of all shards below ``folder``, grouped by feature set."""
-    lines = []
-    for path in _feature_sets(folder):
-        features = FeatureSet(path, verify=False)
-        recipe, shards = features.recipe, features.shards
-        seconds = recipe["clips"]["seconds"]
-        own = {key: value for key, value in recipe.items() if key not in _SHARED}
+def list_store(root: Path) -> str:
+    """A table of what is in the store, a line for each feature set of a corpus, and what to know of them.
+
+    Args:
+        root: the store, with ``<set>/<corpus>/<shard>.h5``.
+
+    Raises:
+        UserError: there is nothing.
+    """
+    rows, remarks = [], []
+    for folder in _folders(root):
+        rows.append(_row(folder))
+        if any(folder.glob("*.h5")):
+            remarks += [f"{_name(folder)}: {remark}" for remark in _remarks(FeatureSet(folder, verify=False))]
+    return "\n".join([*_table(rows), *remarks])
+
+
+def describe_features(root: Path, name: str) -> str:
+    """What made a feature set of a corpus, and its shards.
+
+    Args:
+        root: the store.
+        name: ``<set>/<corpus>``.
+
+    Raises:
+        UserError: there is no such feature set here.
+    """
+    folders = {_name(folder): folder for folder in _folders(root)}
+    if name not in folders:
+        raise UserError(f"no features {name!r} here{nearest(name, folders)} (there are {', '.join(folders)})")
+    folder = folders[name]
+    if not any(folder.glob("*.h5")):
+        return "  ".join(f"{value}" for value in _row(folder) if value)
+    features = FeatureSet(folder, verify=False)
+    recipe, seconds = features.recipe, features.recipe["clips"]["seconds"]
+    own = {key: value for key, value in recipe.items() if key not in _SHARED}
+    lines = [
+        f"{name}: {recipe['kind']}, {', '.join(features.checkpoints)}, layers {_listed(features.layers)}, "
+        f"{features.dimension} dimensions, {recipe['storage']}, "
+        f"clips {f'of at most {seconds:g} s' if seconds else 'of whole utterances'}, "
+        + ", ".join(f"{key} {_shortened(value)}" for key, value in own.items()),
+        *_remarks(features),
+        f"{'shard':<16}{'utterances':>12}{'frames':>12}{'MB':>10}  fingerprint   computed",
+    ]
+    for shard in features.shards:
+        provenance = features.provenance[shard.path.stem]
         lines.append(
-            f"{path.name}: {recipe['kind']}, {', '.join(features.checkpoints)}, "
-            f"layers {', '.join(map(str, recipe['layers']))}, {recipe['dimension']} dimensions, {recipe['storage']}, "
-            f"clips {f'of at most {seconds:g} s' if seconds else 'whole'}, "
-            + ", ".join(f"{key} {_shortened(value)}" for key, value in own.items())
+            f"{shard.path.stem:<16}{len(shard.ids):>12,}{shard.offsets[-1]:>12,}{_megabytes(shard.path):>10,.1f}  "
+            f"{shard.attributes['fingerprint'][:12]}  {provenance['compute_dtype']} on {provenance['device']}, "
+            + ", ".join(f"{library} {version}" for library, version in provenance["versions"].items())
         )
-        lines += [f"  {sentence}" for sentence in features.cautions.values()]
-        if mixture := features.mixed_types():
-            lines.append(f"  {mixture}")
-        if noise := features.noise_sentence():
-            lines.append(f"  {noise}")
-        lines.append(f"  {'shard':<16}{'clips':>8}{'frames':>12}{'MB':>10}  fingerprint   computed")
-        for shard in shards:
-            provenance = features.provenance[shard.path.stem]
-            lines.append(
-                f"  {shard.path.stem:<16}{len(shard.ids):>8,}{shard.offsets[-1]:>12,}"
-                f"{shard.path.stat().st_size / 1e6:>10,.1f}  {shard.attributes['fingerprint'][:12]}  "
-                f"{provenance['compute_dtype']} on {provenance['device']}, "
-                + ", ".join(f"{library} {version}" for library, version in provenance["versions"].items())
-            )
-        clips, size = sum(len(shard.ids) for shard in shards), sum(shard.path.stat().st_size for shard in shards)
-        lines.append(f"  {'all':<16}{clips:>8,}{sum(shard.offsets[-1] for shard in shards):>12,}{size / 1e6:>10,.1f}")
     return "\n".join(lines)
 
 
-def verify_store(folder: Path) -> None:
-    """Verify all shards below ``folder`` and say so.
+def verify_store(root: Path) -> None:
+    """Verify every shard in the store and say so.
 
     Raises:
-        UserError: listing everything that is wrong.
+        UserError: listing everything that is damaged; or there is nothing.
     """
-    paths = [path for feature_set in _feature_sets(folder) for path in sorted(feature_set.glob("*.h5"))]
+    paths = [path for folder in _folders(root) for path in sorted(folder.glob("*.h5"))]
     problems = [problem for path in tqdm(paths, desc="verify", unit="shard") for problem in verify_shard(path)]
     if problems:
         raise UserError(
-            f"of {len(paths)} shards some are damaged; `ser store repair` removes them:\n{listed(problems, most=50)}"
+            f"of {len(paths)} shards, some are damaged; `ser store repair` removes them:\n{listed(problems, most=50)}"
         )
     print(f"{len(paths)} shards are intact")
+
+
+def _folders(root: Path) -> list[Path]:
+    """``<root>/<set>/<corpus>``, of single and of joined corpora."""
+    folders = sorted(folder for folder in root.glob("*/*") if folder.is_dir() and not folder.name.startswith("."))
+    if not folders:
+        raise UserError(f"{root}: no features here. Run `dvc repro`, or `dvc pull extract`.")
+    return folders
+
+
+def _row(folder: Path) -> list[str]:
+    """A line of the table."""
+    start = [folder.parent.name, folder.name]
+    if any(folder.glob("*.h5")):
+        features = FeatureSet(folder, verify=False)
+        size = sum(_megabytes(shard.path) for shard in features.shards)
+        return [
+            *start,
+            f"{sum(len(shard.ids) for shard in features.shards):,}",
+            str(len(features.shards)),
+            _listed(features.layers),
+            str(features.dimension),
+            features.recipe["storage"],
+            f"{size:,.1f}",
+            ", ".join(features.checkpoints),
+        ]
+    return [*start, *[""] * (len(_COLUMNS) - 3), _absence(folder)]
+
+
+def _absence(folder: Path) -> str:
+    """Why a folder of the store holds no shards itself."""
+    if reason := unwanted(folder):
+        return f"not wanted: {reason}"
+    if (folder / "joined.json").is_file():
+        return "joined: a list of the shards of several corpora"
+    return "empty"
+
+
+def _table(rows: list[list[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+    for row in [_COLUMNS, *rows]:
+        cells = [
+            f"{cell:>{width}}" if column in _NUMBERS else f"{cell:<{width}}"
+            for cell, width, column in zip(row, widths, _COLUMNS, strict=True)
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def _remarks(features: FeatureSet) -> list[str]:
+    """What a reader of results should know of the features."""
+    return [*features.cautions.values(), *filter(None, [features.mixed_types(), features.noise_sentence()])]
+
+
+def _name(folder: Path) -> str:
+    return f"{folder.parent.name}/{folder.name}"
+
+
+def _listed(layers: list[int]) -> str:
+    """``0-12`` for layers without a gap, else all of them."""
+    if len(layers) > 2 and layers == list(range(layers[0], layers[-1] + 1)):
+        return f"{layers[0]}-{layers[-1]}"
+    return ",".join(map(str, layers))
 
 
 def _shortened(value) -> str:
@@ -63,8 +151,5 @@ def _shortened(value) -> str:
     return value[:12] if isinstance(value, str) and len(value) == 64 else str(value)
 
 
-def _feature_sets(folder: Path) -> list[Path]:
-    sets = sorted({path.parent for path in [*folder.glob("*/*.h5"), *folder.glob("*.h5")]})
-    if not sets:
-        raise UserError(f"{folder}: no features here. Run `dvc repro`, or `dvc pull extract`.")
-    return sets
+def _megabytes(path: Path) -> float:
+    return path.stat().st_size / 1e6

@@ -1,7 +1,7 @@
-"""`ser store repair`: take damaged shards out of artifacts/ and DVC's cache, so that they are made or pulled again.
+"""`ser store repair`: remove damaged shards from artifacts/ and DVC's cache, so that they are made or pulled again.
 
 DVC trusts a file in its cache whose size and date are right, and artifacts/ is linked to it: a byte that has flipped on
-the disk is in both, and deleting one brings it back from the other.
+the disk is wrong in both, and a file deleted from one comes back from the other.
 """
 
 import shutil
@@ -15,8 +15,9 @@ from stages.dvc_cache import DvcCache
 
 
 def repair_store(artifacts: Path) -> None:
-    """Remove every damaged shard of clips and features, everywhere, and say what to run."""
-    paths = sorted(path for place in ("clips", "features", ".pieces") for path in artifacts.glob(f"{place}/*/*.h5"))
+    """Remove every damaged shard of clips and features, also from DVC's cache, and say what to run."""
+    stored = [path for output in ("clips", "features") for path in artifacts.glob(f"{output}/*/*/*.h5")]
+    paths = sorted([*stored, *artifacts.glob(".pieces/*/*.h5")])
     damaged = [path for path in tqdm(paths, desc="check", unit="shard") if not _is_intact(path)]
     if not damaged:
         print(f"{len(paths)} shards are intact; nothing to repair")
@@ -27,12 +28,12 @@ def repair_store(artifacts: Path) -> None:
             shutil.rmtree(path.parent)  # a piece without one of its files would count as finished
             continue
         for file in (path, sidecar_path(path)):
-            for copy in (file, *cache.copies(file)):
-                copy.unlink(missing_ok=True)
+            file.unlink(missing_ok=True)
+            cache.remove_copy(file)
     print(f"removed, also from DVC's cache:\n{listed([str(path) for path in damaged])}")
     print(
-        "Next: `dvc pull extract` (features) or `dvc pull preprocess` (clips) if they are in a remote, "
-        "else `dvc repro`, which makes these shards again."
+        "Next: `dvc pull extract` (features) or `dvc pull preprocess` (clips) if they are in a remote; "
+        "otherwise `dvc repro`, which makes these shards again."
     )
 
 

@@ -80,7 +80,8 @@ def race(
         write_clips(folder / "clips.h5", [path.stem for path in audio], audio, recipe, workers=2)
 
     def extract() -> None:
-        extract_shard(open_clips(folder / "clips.h5"), folder / "features.h5", settings, encoder, "benchmark")
+        clips = open_clips(folder / "clips.h5")
+        extract_shard(clips, folder / "features.h5", settings, encoder, fingerprint="benchmark")
 
     try:
         seconds = medians({"usual_loop": usual_loop, "preprocess": preprocess, "extract": extract}, rounds)

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from benchmarks.measuring import report
-from data.clips import KIND, ClipsSettings, open_clips
-from data.shards import Rows, ShardWriter
+from data.clips import ClipsSettings, clips_writer, open_clips
 from features.extraction import extract_shard
 from features.ssl import SslSettings, open_encoder
 
@@ -37,20 +36,14 @@ def extract_and_measure(clips: int) -> int:
     random = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "clips.h5"
-        with ShardWriter(
-            path,
-            KIND,
-            ids=[f"clip-{number}" for number in range(clips)],
-            lengths=[48000] * clips,
-            rows=[Rows("waveform", "i2")],
-            columns={"seconds": np.full(clips, 3.0)},
-            attributes={"sample_rate": 16000, "seconds": 3.0, "crop": "start"},
-        ) as shard:
+        recipe = ClipsSettings(seconds=3.0)
+        ids = [f"clip-{number}" for number in range(clips)]
+        with clips_writer(path, ids=ids, lengths=[48000] * clips, seconds=[3.0] * clips, recipe=recipe) as shard:
             for number in range(clips):
                 shard.write(number, {"waveform": random.integers(-3000, 3000, 48000)})
-        settings = SslSettings(clips=ClipsSettings(seconds=3.0), checkpoint="untrained:0,layers=1", layers=[0, 1])
+        settings = SslSettings(clips=recipe, checkpoint="untrained:0,layers=1", layers=[0, 1])
         encoder = open_encoder(settings, cpu)
-        extract_shard(open_clips(path), Path(name) / "features.h5", settings, encoder, "benchmark")
+        extract_shard(open_clips(path), Path(name) / "features.h5", settings, encoder, fingerprint="benchmark")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 

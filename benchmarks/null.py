@@ -230,7 +230,8 @@ def compare(one: np.ndarray, other: np.ndarray, corpus: Corpus) -> dict:
     classes = sorted(set(tables["one"]["label"]))
     (row,) = compare_heads(tables, dict.fromkeys(tables, classes), "one", EvaluateSettings(bootstrap=100))
     seeds = [accuracy(of_seed[None], corpus) for of_seed in one]
-    return {**row, "first_ua": np.mean(seeds), "sd_seeds": np.std(seeds, ddof=1)}
+    p_values = {name: getattr(row, name) for name in P_VALUES}
+    return {**p_values, "ua": row.metrics["ua"].value, "first_ua": np.mean(seeds), "sd_seeds": np.std(seeds, ddof=1)}
 
 
 def table(head: np.ndarray, corpus: Corpus) -> pd.DataFrame:

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks.measuring import report
-from data.clips import ClipsSettings, open_clips
-from data.shards import Shard
+from data.clips import ClipsSettings, open_clips, read_samples
 from features.encoder import Encoder
 from features.quantisation import Noise, quantise, restore
 from features.ssl import SslSettings, open_encoder
@@ -30,18 +29,13 @@ def main() -> None:
         open_encoder(settings.model_copy(update={"compute_dtype": compute_dtype}), torch.device("cpu"))
         for compute_dtype in ("float32", "bfloat16")
     )
+    waveforms = [read_samples(clips, index) for index in range(len(clips.ids))[: arguments.count]]
     report(
         "precision",
         checkpoint=arguments.checkpoint,
-        clips=min(arguments.count, len(clips.ids)),
-        noise_by_layer=noise_by_layer(exact, rough, waveforms(clips)[: arguments.count]),
+        clips=len(waveforms),
+        noise_by_layer=noise_by_layer(exact, rough, waveforms),
     )
-
-
-def waveforms(clips: Shard) -> list[np.ndarray]:
-    """All clips float32, in order."""
-    samples = np.split(clips.rows("waveform"), clips.offsets[1:-1])
-    return [each.astype(np.float32) / 32768 for each in samples]
 
 
 def noise_by_layer(exact: Encoder, rough: Encoder, clips: list[np.ndarray]) -> dict[str, dict[str, float]]:

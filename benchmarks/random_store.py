@@ -1,12 +1,10 @@
 """A store of random frames in the size of three seconds of HuBERT-base, for benchmarks."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
-from data.shards import ShardWriter
-from features.store import KIND, FeatureSet, frames_checksum, layer_rows, stored_form
+from features.store import FeatureSet, FeatureWriter
 
 FRAMES, DIMENSION = 149, 768
 
@@ -14,22 +12,22 @@ FRAMES, DIMENSION = 149, 768
 def write_store(folder: Path, clips: int, layers: list[int]) -> FeatureSet:
     """Random frames, five shards."""
     folder.mkdir()
-    frames = np.random.default_rng(0).normal(0, 1, (FRAMES, DIMENSION)).astype(np.float32)
-    recipe = {"weights": "0" * 64, "layers": layers, "dimension": DIMENSION, "storage": "float16"}
-    rows = {name: values for layer in layers for name, values in stored_form(frames, layer, "float16").items()}
-    for number, ids in enumerate(np.array_split(np.arange(clips), 5)):
-        with ShardWriter(
+    frames = np.random.default_rng(0).normal(0, 1, (1, FRAMES, DIMENSION)).astype(np.float32)
+    recipe = {
+        **{"kind": "ssl", "weights": "0" * 64, "layers": layers, "dimension": DIMENSION, "storage": "float16"},
+        "clips": {"sample_rate": 16000, "seconds": 3.0, "crop": "start"},
+    }
+    for number, rows in enumerate(np.array_split(np.arange(clips), 5)):
+        with FeatureWriter(
             folder / f"{number}.h5",
-            KIND,
-            ids=[f"clip-{each}" for each in ids],
-            lengths=[FRAMES] * len(ids),
-            rows=layer_rows(layers, DIMENSION, "float16"),
-            columns={
-                "seconds": np.full(len(ids), 3.0),
-                "checksum": np.full(len(ids), frames_checksum(list(rows.values())), "u4"),
-            },
-            attributes={"recipe": json.dumps(recipe), "fingerprint": "benchmark", "provenance": "{}", "cautions": "{}"},
-        ) as shard:
-            for place in range(len(ids)):
-                shard.write(place, rows)
+            ids=[f"clip-{row}" for row in rows],
+            num_frames=[FRAMES] * len(rows),
+            seconds=[3.0] * len(rows),
+            recipe=recipe,
+            frame_rate=50.0,
+            fingerprint="benchmark",
+            provenance={},
+        ) as features:
+            for index in range(len(rows)):
+                features.write([index], [frames] * len(layers))
     return FeatureSet(folder)

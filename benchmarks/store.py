@@ -20,7 +20,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp())
     try:
         features = write_store(folder / "store", arguments.clips, [12])
-        order = np.random.default_rng(0).permutation(list(features.places))
+        order = np.random.default_rng(0).permutation(list(features.locations))
         flat = folder / "flat.bin"
         with flat.open("wb") as file:
             for rows in features.maps(12):

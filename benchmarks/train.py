@@ -76,9 +76,9 @@ def main() -> None:
 
 def make_job(features: FeatureSet, head: str, clips: int, device: torch.device, **changes) -> FoldJob:
     """Train on some clips of a store; nothing is validated."""
-    settings = HEADS[HEAD_SETTINGS[head]["model"]][0](features="f", **HEAD_SETTINGS[head])
+    settings = HEADS[HEAD_SETTINGS[head]["model"]][0](**HEAD_SETTINGS[head])
     how = TrainingSettings(**{"epochs": 1, **PLAIN, **(ENHANCED if head == "enhanced_gru" else {}), **changes})
-    ids = list(features.places)[:clips]
+    ids = list(features.locations)[:clips]
     people = Utterances(
         ids, [f"s{n % SPEAKERS}" for n in range(len(ids))], [n // SPEAKERS % CLASSES for n in range(len(ids))]
     )

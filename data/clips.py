@@ -15,6 +15,8 @@ from data.shards import Rows, Shard, ShardWriter
 
 KIND = "emocache-clips"
 
+_FULL_SCALE = 32768  # the sample that stands for 1
+
 
 class ClipsSettings(Settings):
     """``features.<set>.clips``: what becomes of an utterance's audio before it is encoded.
@@ -44,6 +46,16 @@ class Skipped:
     id: str
     path: str
     reason: str
+
+
+def to_int16(waveform: np.ndarray) -> np.ndarray:
+    """A waveform from -1 to 1 as samples int16; what is beyond is clipped."""
+    return np.clip(np.round(waveform * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
+
+
+def from_int16(samples: np.ndarray) -> np.ndarray:
+    """Samples int16 as a waveform float32, from -1 to 1."""
+    return samples.astype(np.float32) / _FULL_SCALE
 
 
 def crop_waveform(waveform: np.ndarray, num_samples: int, crop: str) -> np.ndarray:
@@ -83,33 +95,53 @@ def write_clips(
         The unusable files.
     """
 
-    def read(place: int) -> tuple[np.ndarray, float] | Skipped:
+    def read(identifier: str, path: Path) -> _Clip | Skipped:
         try:
-            return _read_clip(audio[place], recipe)
+            return _read_clip(identifier, path, recipe)
         except UnusableAudioError as error:
-            return Skipped(ids[place], str(audio[place]), str(error))
+            return Skipped(identifier, str(path), str(error))
         finally:
             on_clip()
 
     with ThreadPoolExecutor(workers) as pool:
-        results = list(pool.map(read, range(len(ids))))
+        results = list(pool.map(read, ids, audio))
     skipped = [result for result in results if isinstance(result, Skipped)]
     if skipped and recipe.on_error == "stop":
         return skipped
-    usable = [place for place, result in enumerate(results) if not isinstance(result, Skipped)]
-    clips = [results[place][0] for place in usable]
-    with ShardWriter(
+    clips = [result for result in results if isinstance(result, _Clip)]
+    with clips_writer(
+        path,
+        ids=[clip.id for clip in clips],
+        lengths=[len(clip.samples) for clip in clips],
+        seconds=[clip.seconds for clip in clips],
+        recipe=recipe,
+    ) as shard:
+        for index, clip in enumerate(clips):
+            shard.write(index, {"waveform": clip.samples})
+    return skipped
+
+
+def clips_writer(
+    path: Path, *, ids: Sequence[str], lengths: Sequence[int], seconds: Sequence[float], recipe: ClipsSettings
+) -> ShardWriter:
+    """The writer of a shard of clips, to be given ``{"waveform": samples int16}`` of each.
+
+    Args:
+        path: ``<shard>.h5``; the folder exists.
+        ids: utterance ids [N].
+        lengths: samples of each clip [N].
+        seconds: of each uncut utterance [N].
+        recipe: rate, length, crop.
+    """
+    return ShardWriter(
         path,
         KIND,
-        ids=[ids[place] for place in usable],
-        lengths=[len(clip) for clip in clips],
+        ids=ids,
+        lengths=lengths,
         rows=[Rows("waveform", "i2")],
-        columns={"seconds": np.array([results[place][1] for place in usable], dtype="<f8")},
+        columns={"seconds": np.array(seconds, dtype="<f8")},
         attributes={"sample_rate": recipe.sample_rate, "seconds": recipe.seconds or 0.0, "crop": recipe.crop},
-    ) as shard:
-        for place, clip in enumerate(clips):
-            shard.write(place, {"waveform": clip})
-    return skipped
+    )
 
 
 def open_clips(path: Path) -> Shard:
@@ -121,12 +153,26 @@ def open_clips(path: Path) -> Shard:
     return Shard(path, KIND)
 
 
-def _read_clip(path: Path, recipe: ClipsSettings) -> tuple[np.ndarray, float]:
+def read_samples(clips: Shard, index: int) -> np.ndarray:
+    """One clip's waveform float32 [num_samples], from -1 to 1; ``index`` is that of its id."""
+    return from_int16(clips.rows("waveform")[clips.offsets[index] : clips.offsets[index + 1]])
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """One clip, samples int16, and how long the uncut utterance is."""
+
+    id: str
+    samples: np.ndarray
+    seconds: float
+
+
+def _read_clip(identifier: str, path: Path, recipe: ClipsSettings) -> _Clip:
     waveform = read_waveform(path, recipe.sample_rate)
     seconds = len(waveform) / recipe.sample_rate
     if recipe.num_samples is not None:
         waveform = crop_waveform(waveform, recipe.num_samples, recipe.crop)
-    clip = np.clip(np.round(waveform * 32768), -32768, 32767).astype(np.int16)
-    if not clip.any():
+    samples = to_int16(waveform)
+    if not samples.any():
         raise UnusableAudioError("silent: every sample of the clip is zero")
-    return clip, seconds
+    return _Clip(identifier, samples, seconds)

@@ -1,5 +1,6 @@
-"""Corpus codes -> classes. The only place that maps labels; a class's index is its place in the sorted names."""
+"""Corpus codes -> classes. The only place that maps labels; a class's index is its position in the sorted names."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import pandas as pd
@@ -9,6 +10,7 @@ from data.corpora import CORPORA
 from data.errors import UserError
 from data.manifest import ColumnFilter, has_value, nearest
 from data.settings import Settings
+from data.split_settings import SplitSettings
 
 
 def _distinct_codes(classes: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -26,35 +28,68 @@ def _distinct_codes(classes: dict[str, list[str]]) -> dict[str, list[str]]:
 
 
 class TaskSettings(Settings):
-    """``task``: what is told apart, on which utterances.
+    """``tasks.<name>``: what is told apart, on which utterances, and how they are split.
 
     Attributes:
-        classes: class -> the corpus's own codes that belong to it; their order means nothing (logits follow the
-            sorted names).
+        corpus: a corpus, or several joined ones.
+        classes: class -> the corpus's own codes that belong to it (``corpus:code`` in joined corpora); their order
+            means nothing (logits follow the sorted names).
         where: manifest column -> the values that take part; empty for all utterances.
+        split: who is tested.
     """
 
+    corpus: str
     classes: Annotated[dict[str, list[str]], AfterValidator(_distinct_codes)]
     where: ColumnFilter = {}
+    split: SplitSettings
 
 
-def check_codes(task: TaskSettings, corpus: str) -> None:
-    """Refuse codes that the corpus does not have.
+def check_codes(name: str, task: TaskSettings, readers: Mapping[str, str]) -> None:
+    """Refuse codes that a task's corpora do not have, and corpora that none of its codes belong to.
+
+    Args:
+        name: the task's.
+        task: its parameters.
+        readers: the corpora that it joins -> their readers; or the one that it names -> its reader.
 
     Raises:
         UserError: naming the code and the nearest valid one.
     """
-    emotions = CORPORA[corpus].EMOTIONS
-    for name, codes in task.classes.items():
+    joined = len(readers) > 1
+    emotions = {
+        f"{corpus}:{code}" if joined else code: meaning
+        for corpus, reader in sorted(readers.items())
+        for code, meaning in CORPORA[reader].EMOTIONS.items()
+    }
+    for label, codes in task.classes.items():
         for code in codes:
             if code not in emotions:
-                meanings = ", ".join(f"{known} ({meaning})" for known, meaning in emotions.items())
-                hint = f"{nearest(code, emotions)} (there are {meanings})"
-                raise UserError(f"task.classes.{name}: {corpus} has no code {code!r}{hint}")
+                where = f"tasks.{name}.classes.{label}"
+                raise UserError(f"params.yaml: {where}: {_no_such_code(code, task.corpus, emotions, joined)}")
+    codes = [code for of_class in task.classes.values() for code in of_class]
+    for corpus in readers if joined else ():
+        if not any(code.startswith(f"{corpus}:") for code in codes):
+            raise UserError(
+                f"params.yaml: tasks.{name}.classes: no code of {corpus}, which {task.corpus} joins. Add its codes, "
+                f"written {corpus}:code, or leave {corpus} out of joined.{task.corpus}."
+            )
 
 
-def label_utterances(manifest: pd.DataFrame, task: TaskSettings) -> pd.DataFrame:
-    """The manifest's utterances that belong to a class and pass ``task.where``, with a column ``label``.
+def _no_such_code(code: str, corpus: str, emotions: Mapping[str, str], joined: bool) -> str:
+    qualified = [known for known in emotions if joined and known.partition(":")[2] == code]
+    if qualified:
+        return f"{corpus} joins several corpora, so write {' or '.join(qualified)} instead of {code!r}"
+    meanings = ", ".join(f"{known} ({meaning})" for known, meaning in emotions.items())
+    return f"{corpus} has no code {code!r}{nearest(code, emotions)} (there are {meanings})"
+
+
+def label_utterances(manifest: pd.DataFrame, task: TaskSettings, name: str) -> pd.DataFrame:
+    """The manifest's utterances that belong to a class and pass the task's ``where``, with a column ``label``.
+
+    Args:
+        manifest: all utterances.
+        task: the parameters.
+        name: the task's, for errors.
 
     Raises:
         UserError: nothing is left, or a class has no utterance at all.
@@ -63,12 +98,12 @@ def label_utterances(manifest: pd.DataFrame, task: TaskSettings) -> pd.DataFrame
     labelled = manifest.assign(label=manifest["emotion"].map(classes))
     labelled = labelled[labelled["label"].notna()]
     for column, values in task.where.items():
-        wanted = has_value(manifest, column, values, f"task.where.{column}")
+        wanted = has_value(manifest, column, values, f"tasks.{name}.where.{column}")
         labelled = labelled[wanted[labelled.index]]
     absent = [name for name in task.classes if name not in set(labelled["label"])]
     if absent:
         raise UserError(
-            f"task.classes: no utterance of {', '.join(absent)} is left in the manifest "
-            "(see corpus.exclude, task.where and the codes)."
+            f"tasks.{name}.classes: no utterance of {', '.join(absent)} is left in the manifest "
+            f"(see corpora.*.exclude, tasks.{name}.where and the codes)."
         )
     return labelled.reset_index(drop=True)

@@ -1,28 +1,29 @@
 """All utterances of a corpus, one row each: the common language of all later stages."""
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator
 
 from data.corpora import CORPORA
 from data.errors import UserError, listed
 from data.settings import Settings
-from data.utterance import Utterance
+from data.utterance import NUMBERS, Utterance
 
 COLUMNS = [
     *("id", "path", "speaker", "gender", "session", "dialog", "style", "emotion"),
     *("valence", "activation", "dominance", "start", "end", "text", "shard"),
 ]
-_NUMBERS = [field.name for field in fields(Utterance) if field.type == (float | None)]
+CORPORA_FOLDER = Path("corpora")
 
 
-def _known_corpus(name: str) -> str:
+def _known_reader(name: str) -> str:
     if name not in CORPORA:
-        raise ValueError(f"no such corpus{nearest(name, CORPORA)} (there are {', '.join(CORPORA)})")
+        raise ValueError(f"no such reader{nearest(name, CORPORA)} (there are {', '.join(CORPORA)})")
     return name
 
 
@@ -43,49 +44,89 @@ ColumnFilter = Annotated[dict[str, list[str]], AfterValidator(_manifest_columns)
 
 
 class CorpusSettings(Settings):
-    """``corpus``: what to read.
+    """``corpora.<name>``: a corpus, which lives at ``corpora/<name>``.
 
     Attributes:
-        name: the reader, a key of `CORPORA`.
-        root: the corpus folder, relative to the project.
+        reader: what reads it, a key of `CORPORA`.
+        features: the feature sets it gets: all, or a list of their names.
         exclude: manifest column -> values whose utterances are left out.
     """
 
-    name: Annotated[str, AfterValidator(_known_corpus)]
-    root: str = Field(min_length=1)
+    reader: Annotated[str, AfterValidator(_known_reader)]
+    features: Literal["all"] | list[str] = "all"
     exclude: ColumnFilter = {}
 
+    def wants(self, feature_set: str) -> bool:
+        """Whether this corpus gets a feature set."""
+        return self.features == "all" or feature_set in self.features
 
-def build_manifest(corpus: CorpusSettings) -> pd.DataFrame:
-    """Read the corpus and return its manifest: `COLUMNS`, one row per utterance, sorted by id.
+
+def corpus_root(name: str) -> Path:
+    """Where a corpus lives: a folder, or a link to one; the same path for everyone on a team."""
+    return CORPORA_FOLDER / name
+
+
+def check_corpus_folders(names: Iterable[str]) -> list[str]:
+    """Refuse corpus folders that cannot be right.
+
+    Returns:
+        The corpora that are not here. That is no error: a colleague may have their features only.
+
+    Raises:
+        UserError: one is not a folder, or two of them are the same folder.
+    """
+    missing, owners = [], {}
+    for name in names:
+        root = corpus_root(name)
+        if not root.exists():
+            missing.append(name)
+            continue
+        _check_is_folder(name)
+        if (owner := owners.setdefault(root.resolve(), name)) != name:
+            raise UserError(
+                f"{corpus_root(owner)} and {root} are the same folder. Give each corpus its own, or use one name: "
+                f"a task that needs other classes or utterances is another entry of tasks, not of corpora."
+            )
+    return missing
+
+
+def build_manifest(name: str, corpus: CorpusSettings) -> pd.DataFrame:
+    """Read a corpus and return its manifest: `COLUMNS`, one row per utterance, sorted by id.
 
     Raises:
         UserError: the folder is missing or not this corpus, ids are duplicate, or an audio file is missing.
     """
-    root = Path(corpus.root)
-    if not root.is_dir():
+    root = corpus_root(name)
+    if not root.exists():
         raise UserError(
-            f"there is no corpus folder {corpus.root} (corpus.root). "
-            f"Put the corpus there, or a link to it: ln -s /where/it/is {corpus.root}"
+            f"there is no corpus folder {root}. Put the corpus there, or a link to it: ln -s /where/it/is {root}"
         )
-    utterances = CORPORA[corpus.name].read_utterances(root)
+    _check_is_folder(name)
+    reader = CORPORA[corpus.reader]
+    utterances = reader.read_utterances(root)
     manifest = pd.DataFrame(utterances, columns=[field.name for field in fields(Utterance)])[COLUMNS]
+    exclude = f"corpora.{name}.exclude"
     for column, values in corpus.exclude.items():
-        known = CORPORA[corpus.name].EMOTIONS if column == "emotion" else None
-        manifest = manifest[~has_value(manifest, column, values, f"corpus.exclude.{column}", known)]
+        known = reader.EMOTIONS if column == "emotion" else None
+        manifest = manifest[~has_value(manifest, column, values, f"{exclude}.{column}", known)]
     manifest = manifest.sort_values("id", ignore_index=True)
-    twice = sorted(set(manifest["id"][manifest["id"].duplicated()]))
-    if twice:
-        raise UserError(f"{root}: {len(twice)} duplicate utterance ids:\n{listed(twice)}")
+    duplicates = sorted(set(manifest["id"][manifest["id"].duplicated()]))
+    if duplicates:
+        raise UserError(f"{root}: {len(duplicates)} duplicate utterance ids:\n{listed(duplicates)}")
     missing = [path for path in manifest["path"] if not (root / path).is_file()]
     if missing:
         raise UserError(
             f"{root}: {len(missing)} annotated utterances have no audio file. "
-            f"Copy them from the release, or leave them out with corpus.exclude:\n{listed(missing)}"
+            f"Copy them from the release, or leave them out with {exclude}:\n{listed(missing)}"
         )
     if manifest.empty:
-        raise UserError(f"{root}: corpus.exclude leaves no utterance.")
+        raise UserError(f"{root}: {exclude} leaves no utterance.")
     return manifest
+
+
+def _check_is_folder(name: str) -> None:
+    if not corpus_root(name).is_dir():
+        raise UserError(f"{corpus_root(name)} is a file. Unpack the corpus; its folder, or a link to it, goes there.")
 
 
 def has_value(manifest: pd.DataFrame, column: str, values: list[str], where: str, known=None) -> pd.Series:
@@ -95,7 +136,7 @@ def has_value(manifest: pd.DataFrame, column: str, values: list[str], where: str
         manifest: the rows.
         column: of the manifest.
         values: to look for.
-        where: the parameter's place, for the error.
+        where: the parameter's key, for the error.
         known: all values there can be; those that occur, if it is not given.
 
     Raises:
@@ -117,4 +158,4 @@ def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
 def read_manifest(path: Path) -> pd.DataFrame:
     """Read a manifest; texts stay texts (``01`` is a code, ``None`` a word), ratings and times become floats."""
     manifest = pd.read_csv(path, dtype=str, keep_default_na=False)
-    return manifest.assign(**{column: pd.to_numeric(manifest[column]) for column in _NUMBERS})
+    return manifest.assign(**{column: pd.to_numeric(manifest[column]) for column in NUMBERS})

@@ -87,15 +87,15 @@ def read_emobox(folder: Path, labelled: pd.DataFrame, manifest: pd.DataFrame) ->
         missing = sorted(known.index[known.isna()])
         raise UserError(
             f"{folder}: {len(missing)} of {len(known)} files are not in the corpus, whose paths look like "
-            f"{manifest['path'].iloc[0]}. Complete your copy, and leave utterances out with task.classes or "
-            f"task.where, not with corpus.exclude:\n{listed(missing)}"
+            f"{manifest['path'].iloc[0]}. Complete your copy, and leave utterances out with the task's classes or "
+            f"where, not with corpus.exclude:\n{listed(missing)}"
         )
     rows = rows.assign(id=rows["path"].map(known)).drop(columns="path").drop_duplicates()
     _check_emotions(folder, rows, manifest)
     twice = rows[rows.duplicated(["fold", "id"])]
     if len(twice):
-        places = [f"fold {fold}: {identifier}" for fold, identifier in zip(twice["fold"], twice["id"], strict=True)]
-        raise UserError(f"{folder}: {len(twice)} utterances are in two lists of a fold:\n{listed(sorted(places))}")
+        found = [f"fold {fold}: {identifier}" for fold, identifier in zip(twice["fold"], twice["id"], strict=True)]
+        raise UserError(f"{folder}: {len(twice)} utterances are in two lists of a fold:\n{listed(sorted(found))}")
     folds = rows.pivot(index="id", columns="fold", values="role").sort_index(axis="columns")
     folds.columns = [f"fold_{number}" for number in range(folds.shape[1])]
     return folds.reindex(labelled["id"]).fillna("").set_index(labelled.index)
@@ -106,9 +106,9 @@ def _emobox_rows(folder: Path) -> Iterator[tuple[int, str, str, str]]:
     lists = {}  # fold and role -> file; of two spellings the one with the underscore
     for path in sorted(folder.glob("fold*/*.jsonl")):
         if name := _EMOBOX_FILE.fullmatch(path.name):
-            place = int(name["fold"]), _EMOBOX_ROLES[name["role"]]
-            if name["spelling"] or place not in lists:
-                lists[place] = path
+            fold_and_role = int(name["fold"]), _EMOBOX_ROLES[name["role"]]
+            if name["spelling"] or fold_and_role not in lists:
+                lists[fold_and_role] = path
     for (fold, role), path in sorted(lists.items()):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             if not line.strip():

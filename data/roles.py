@@ -1,8 +1,11 @@
-"""splits.csv: a row per utterance, and in each fold's column the role that it plays."""
+"""A table of splits: a row per utterance, and in each fold's column the role that it plays."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+
+from data.utterance import NUMBERS
 
 ROLES = ("train", "validation", "test")
 
@@ -13,10 +16,22 @@ def fold_columns(splits: pd.DataFrame) -> list[str]:
 
 
 def read_splits(path: Path) -> pd.DataFrame:
-    """Read splits.csv; empty roles stay empty strings."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    """Read a table of splits; empty roles stay empty strings, ratings and times become floats."""
+    splits = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return splits.assign(**{column: pd.to_numeric(splits[column]) for column in NUMBERS if column in splits})
 
 
 def write_splits(splits: pd.DataFrame, path: Path) -> None:
-    """Write splits.csv."""
+    """Write a table of splits as CSV."""
     splits.to_csv(path, index=False, lineterminator="\n")
+
+
+def shared_speakers(speakers: pd.Series, roles: pd.Series) -> list[str]:
+    """The speakers that play more than one role in a fold."""
+    count = roles[roles != ""].groupby(speakers).nunique()
+    return sorted(count.index[count > 1])
+
+
+def speakers_also_in(speakers: pd.Series, roles: pd.Series, role: str, others: Sequence[str]) -> list[str]:
+    """The speakers of a role that in the same fold also play one of the others."""
+    return sorted(set(speakers[roles == role]) & set(speakers[roles.isin(others)]))

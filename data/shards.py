@@ -73,7 +73,7 @@ class ShardWriter:
         self.path = path
         self.offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         self._partial = path.with_name(f".{path.name}.partial")
-        self._places: dict[str, tuple[int, np.dtype, int]] = {}
+        self._layouts: dict[str, tuple[int, np.dtype, int]] = {}
         self._per = {dataset.name: dataset.per for dataset in rows}
         counts = {"frame": int(self.offsets[-1]), "utterance": len(ids), "shard": 1}
         frame = _SparseMemory()
@@ -90,7 +90,7 @@ class ShardWriter:
         try:
             for position, page in self._frame.pages():
                 self._pwrite(page, position)
-            with _full_disk_is_the_users(self.path):
+            with _full_disk_as_user_error(self.path):
                 os.ftruncate(self._file, self._frame.size)
         except BaseException as error:
             self.__exit__(type(error), error, None)
@@ -109,7 +109,7 @@ class ShardWriter:
     def __exit__(self, kind, error, trace):
         try:
             if kind is None:
-                with _full_disk_is_the_users(self.path):
+                with _full_disk_as_user_error(self.path):
                     os.fsync(self._file)
                     seal(self._partial, self.path)
         finally:
@@ -117,7 +117,7 @@ class ShardWriter:
             self._partial.unlink(missing_ok=True)
 
     def _allocate(self, file: h5py.File, rows: Rows, count: int) -> None:
-        """Reserve a contiguous place without writing to it, and remember where it is."""
+        """Reserve contiguous room without writing to it, and remember where it is."""
         creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         creation.set_layout(h5py.h5d.CONTIGUOUS)
         creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
@@ -127,15 +127,15 @@ class ShardWriter:
         row_bytes = dtype.itemsize * int(np.prod(rows.shape))
         space = h5py.h5s.create_simple((count, *rows.shape))
         dataset = h5py.h5d.create(file.id, rows.name.encode(), h5py.h5t.py_create(dtype), space, creation)
-        self._places[rows.name] = (dataset.get_offset() or 0, dtype, row_bytes)
+        self._layouts[rows.name] = (dataset.get_offset() or 0, dtype, row_bytes)
 
     def _write_at(self, name: str, row: int, values: np.ndarray) -> None:
-        start, dtype, row_bytes = self._places[name]
+        start, dtype, row_bytes = self._layouts[name]
         content = memoryview(np.ascontiguousarray(values, dtype=dtype)).cast("B") if values.size else b""
         self._pwrite(content, start + row * row_bytes)
 
     def _pwrite(self, content: bytes | memoryview, position: int) -> None:
-        with _full_disk_is_the_users(self.path):
+        with _full_disk_as_user_error(self.path):
             while len(content):
                 written = os.pwrite(self._file, content, position)
                 content, position = content[written:], position + written
@@ -157,7 +157,7 @@ class Shard:
     def __init__(self, path: Path, kind: str, verify: bool = True):
         self.path = path
         self._columns: dict[str, np.ndarray] = {}
-        self._places: dict[str, tuple[int, np.dtype, tuple[int, ...]]] = {}
+        self._layouts: dict[str, tuple[int, np.dtype, tuple[int, ...]]] = {}
         check_seal(path, read_content=verify)
         with h5py.File(path, "r") as file:
             self.attributes = {name: _plain(value) for name, value in file.attrs.items()}
@@ -167,7 +167,7 @@ class Shard:
             for name, dataset in file.items():
                 if dataset.shape == (len(self.ids),) and name != "id":
                     self._columns[name] = dataset[:]
-                self._places[name] = (dataset.id.get_offset() or 0, dataset.dtype, dataset.shape)
+                self._layouts[name] = (dataset.id.get_offset() or 0, dataset.dtype, dataset.shape)
 
     @cached_property
     def lengths(self) -> np.ndarray:
@@ -180,7 +180,7 @@ class Shard:
 
     def rows(self, name: str) -> np.ndarray:
         """All rows of a dataset, memory-mapped [number of rows, ...]; never written back."""
-        offset, dtype, shape = self._places[name]
+        offset, dtype, shape = self._layouts[name]
         if 0 in shape:
             return np.empty(shape, dtype)
         return np.memmap(self.path, dtype=dtype, mode="c", offset=offset, shape=shape)
@@ -188,7 +188,7 @@ class Shard:
     def _check_format(self, kind: str) -> None:
         found = self.attributes.get("format"), self.attributes.get("format_version")
         if found[0] != kind:
-            raise UserError(f"{self.path}: this is no {kind} file but {found[0] or 'some other HDF5 file'}.")
+            raise UserError(f"{self.path}: this is not an {kind} file but {found[0] or 'some other HDF5 file'}.")
         if found[1] != FORMAT_VERSION:
             raise UserError(
                 f"{self.path}: written in format version {found[1]}, and this emocache reads version {FORMAT_VERSION}. "
@@ -317,7 +317,7 @@ _FULL = {
 
 
 @contextmanager
-def _full_disk_is_the_users(path: Path) -> Iterator[None]:
+def _full_disk_as_user_error(path: Path) -> Iterator[None]:
     """Turn "no space left" into a message for the user."""
     try:
         yield
@@ -325,5 +325,6 @@ def _full_disk_is_the_users(path: Path) -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         raise UserError(
-            f"{path}: cannot write: {_FULL[error.errno]}. Make room, then `dvc repro` again: what is finished is kept."
+            f"{path}: cannot write: {_FULL[error.errno]}. Free some space, then run `dvc repro` again: "
+            "finished work is kept."
         ) from error

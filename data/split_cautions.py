@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from data.cautions import Caution, Kind
-from data.roles import ROLES, fold_columns
-from data.splits import speakers_also_in
+from data.roles import ROLES, fold_columns, speakers_also_in
 
 _SHARED_SENTENCES = 0.05  # warn above this share of test utterances whose sentence is also in training
 

@@ -4,103 +4,45 @@ Nobody who is tested in a fold is heard in its training or validation, except un
 folds (``file``, ``emobox``), which exist to compare with papers that do otherwise.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import AfterValidator, Field, model_validator
 
 from data.errors import UserError
 from data.official_folds import read_emobox, read_fold_table
-from data.settings import Settings
-
-FOLDS_FOLDER = "data/folds"
+from data.roles import speakers_also_in
+from data.split_settings import FOLDS_FOLDER, SplitSettings
 
 _RANDOM_FOLDS = 5
-
-
-def _tracked_file(path: str) -> str:
-    if not path.startswith(f"{FOLDS_FOLDER}/"):
-        raise ValueError(f"must lie in {FOLDS_FOLDER}/, the folder that DVC watches for changes")
-    return path
-
-
-class SplitSettings(Settings):
-    """``split``: who is tested, and who helps to choose the epoch.
-
-    Attributes:
-        scheme: what a test group is made of: whole sessions, whole speakers, or random utterances; or published folds:
-            ``file`` reads a CSV, ``emobox`` EmoBox's metadata.
-        validation: ``group`` takes the next fold's test group; ``speaker`` a seeded speaker, whose dialogue partner
-            leaves training; ``random`` a share of the fold's training utterances; ``official`` the validation
-            utterances that published folds name; ``none`` trains for a fixed number of epochs and keeps the last
-            weights.
-        validation_share: of the training utterances, for ``validation: random``.
-        folds: how many; null makes one fold per group (random: 5).
-        seed: of ``scheme: random`` and of ``validation: speaker`` and ``random``.
-        file: in data/folds: for ``scheme: file`` a CSV, ``id,fold`` or ``id,fold_0,fold_1,...`` with roles; for
-            ``emobox`` a folder.
-    """
-
-    scheme: Literal["session", "speaker", "random", "file", "emobox"]
-    validation: Literal["group", "speaker", "random", "official", "none"] = "group"
-    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    folds: Annotated[int, Field(ge=2)] | None = None
-    seed: Annotated[int, Field(ge=0)] = 1
-    file: Annotated[str, AfterValidator(_tracked_file)] | None = None
-
-    @model_validator(mode="after")
-    def _file_goes_with_its_scheme(self):
-        published = self.scheme in ("file", "emobox")
-        if published != (self.file is not None):
-            raise ValueError("split.file goes with scheme: file or emobox, and with no other")
-        if published and self.folds is not None:
-            raise ValueError(f"scheme: {self.scheme} has as many folds as {self.file} names; set split.folds to null")
-        if self.validation == "official" and not published:
-            raise ValueError("validation: official goes with scheme: file or emobox")
-        if self.scheme == "emobox" and self.validation in ("group", "speaker"):
-            raise ValueError(
-                f"validation: {self.validation} does not go with scheme: emobox; choose random (their protocol: a "
-                "share of the training utterances), official (where they have a validation set) or none"
-            )
-        return self
 
 
 def make_splits(labelled: pd.DataFrame, split: SplitSettings, manifest: pd.DataFrame | None = None) -> pd.DataFrame:
     """Assign roles.
 
     Args:
-        labelled: manifest rows with a column ``label``.
+        labelled: manifest rows with columns ``corpus`` and ``label``.
         split: the scheme.
-        manifest: all utterances of the corpus, where the labelled ones are not all.
+        manifest: all utterances of the corpora, where the labelled ones are not all.
 
     Returns:
-        ``id, label, fold_0 ... fold_{k-1}``; each cell ``train``, ``validation``, ``test`` or empty.
+        ``corpus, id, label, fold_0 ... fold_{k-1}``, each cell ``train``, ``validation``, ``test`` or empty, and then
+        the manifest's other columns.
 
     Raises:
         UserError: groups that the corpus does not have, too few of them, or published folds that contradict themselves
             or do not fit the corpus or ``split.validation``.
     """
-    if split.file is None:
+    if split.test is not None:
+        folds = _fold_of_corpora(labelled, split)
+    elif split.file is None:
         folds = _folds_from_groups(_test_groups(labelled, split), labelled, split)
     else:
         folds = _published_folds(labelled, labelled if manifest is None else manifest, split)
     for column in folds:
         _check_fold(labelled, folds[column], column, split)
-    return pd.concat([labelled[["id", "label"]], folds], axis="columns")
-
-
-def shared_speakers(speakers: pd.Series, roles: pd.Series) -> list[str]:
-    """The speakers that play more than one role in a fold."""
-    count = roles[roles != ""].groupby(speakers).nunique()
-    return sorted(count.index[count > 1])
-
-
-def speakers_also_in(speakers: pd.Series, roles: pd.Series, role: str, others: Sequence[str]) -> list[str]:
-    """The speakers of a role that in the same fold also play one of the others."""
-    return sorted(set(speakers[roles == role]) & set(speakers[roles.isin(others)]))
+    known = labelled[["corpus", "id", "label"]]
+    return pd.concat([known, folds, labelled.drop(columns=list(known))], axis="columns")
 
 
 def _test_groups(labelled: pd.DataFrame, split: SplitSettings) -> list[set[str]]:
@@ -116,14 +58,40 @@ def _test_groups(labelled: pd.DataFrame, split: SplitSettings) -> list[set[str]]
     count = split.folds or len(names)
     if count > len(names):
         raise UserError(f"split.folds: {count} folds requested, but there are only {len(names)} {split.scheme}s.")
-    return [set(labelled["id"][groups.isin(block)]) for block in np.array_split(names, count)]
+    if count == len(names):
+        blocks = [[name] for name in names]
+    else:
+        per_corpus = [sorted(own.unique()) for _, own in groups.groupby(labelled["corpus"])]
+        parts = [np.array_split(own, count) for own in per_corpus]
+        blocks = [np.concatenate(block) for block in zip(*parts, strict=True)]
+    tests = [set(labelled["id"][groups.isin(block)]) for block in blocks]
+    if empty := [number for number, test in enumerate(tests) if not test]:
+        raise UserError(f"split.folds: {count} folds requested, and fold {empty[0]} would test nobody; ask for fewer.")
+    return tests
+
+
+def _fold_of_corpora(labelled: pd.DataFrame, split: SplitSettings) -> pd.DataFrame:
+    """The one fold of ``scheme: corpus`` that lists name."""
+    named = split.named_corpora()
+    chosen = [name for corpora in named.values() for name in corpora]
+    training = split.train or sorted(set(labelled["corpus"]) - set(chosen))
+    roles = pd.Series("", index=labelled.index)
+    for role, corpora in {**named, "train": training}.items():
+        roles[labelled["corpus"].isin(corpora)] = role
+    if split.validation == "group":
+        raise UserError(
+            "split.validation: group needs a corpus in each fold; with split.test, name corpora for validation, or use "
+            "speaker, random or none."
+        )
+    _hold_out(roles, labelled, 0, split)
+    return pd.DataFrame({"fold_0": roles})
 
 
 def _folds_from_groups(tests: list[set[str]], labelled: pd.DataFrame, split: SplitSettings) -> pd.DataFrame:
     fewest = 3 if split.validation == "group" else 2
     if len(tests) < fewest:
         raise UserError(
-            f"split: validation: {split.validation} needs at least {fewest} test groups, and there are {len(tests)}."
+            f"split.validation: {split.validation} needs at least {fewest} test groups, and there are {len(tests)}."
         )
     return pd.DataFrame(
         {f"fold_{number}": _roles(number, tests, labelled, split) for number in range(len(tests))},
@@ -152,13 +120,13 @@ def _hold_out(roles: pd.Series, labelled: pd.DataFrame, number: int, split: Spli
 
 
 def _hold_out_speaker(roles: pd.Series, labelled: pd.DataFrame, random: np.random.Generator) -> None:
-    """Make one training speaker the validation speaker; whoever shares a dialogue with them leaves training."""
-    training = labelled[roles == "train"]
-    chosen = random.choice(sorted(training["speaker"].unique()))
-    dialogs = set(training["dialog"][training["speaker"] == chosen]) - {""}
-    partners = set(training["speaker"][training["dialog"].isin(dialogs)]) - {chosen}
-    roles[(roles == "train") & labelled["speaker"].isin(partners)] = ""
-    roles[(roles == "train") & (labelled["speaker"] == chosen)] = "validation"
+    """Make one training speaker of each corpus a validation speaker; their dialogue partners leave training."""
+    for _, training in labelled[roles == "train"].groupby("corpus"):
+        chosen = random.choice(sorted(training["speaker"].unique()))
+        dialogs = set(training["dialog"][training["speaker"] == chosen]) - {""}
+        partners = set(training["speaker"][training["dialog"].isin(dialogs)]) - {chosen}
+        roles[(roles == "train") & labelled["speaker"].isin(partners)] = ""
+        roles[(roles == "train") & (labelled["speaker"] == chosen)] = "validation"
 
 
 def _published_folds(labelled: pd.DataFrame, manifest: pd.DataFrame, split: SplitSettings) -> pd.DataFrame:
@@ -166,7 +134,7 @@ def _published_folds(labelled: pd.DataFrame, manifest: pd.DataFrame, split: Spli
     if not path.resolve().is_relative_to(Path(FOLDS_FOLDER).resolve()):
         raise UserError(f"split.file: {path} leads out of {FOLDS_FOLDER}, where DVC sees no change; copy it there.")
     if split.scheme == "emobox":
-        return _folds_from_roles(read_emobox(path, labelled, manifest), labelled, split)
+        return _folds_from_roles(_emobox_folds(path, labelled, manifest), labelled, split)
     published = read_fold_table(path, labelled)
     if "fold" not in published:
         return _folds_from_roles(published, labelled, split)
@@ -174,6 +142,23 @@ def _published_folds(labelled: pd.DataFrame, manifest: pd.DataFrame, split: Spli
         raise UserError(f"{path} names test groups only; use split.validation: group, speaker, random or none.")
     names = sorted(published["fold"].unique(), key=lambda name: (len(name), name))
     return _folds_from_groups([set(labelled["id"][published["fold"] == name]) for name in names], labelled, split)
+
+
+def _emobox_folds(folder: Path, labelled: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
+    """EmoBox's folds of one corpus, or those of several, number by number."""
+    corpora = sorted(labelled["corpus"].unique())
+    if len(corpora) == 1:
+        return read_emobox(folder, labelled, manifest)
+    own = {corpus: labelled[labelled["corpus"] == corpus] for corpus in corpora}
+    folds = {
+        corpus: read_emobox(folder / corpus, rows, manifest[manifest["corpus"] == corpus])
+        for corpus, rows in own.items()
+    }
+    counts = {corpus: table.shape[1] for corpus, table in folds.items()}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{corpus} {count}" for corpus, count in counts.items())
+        raise UserError(f"{folder}: EmoBox has different numbers of folds for these corpora: {found}.")
+    return pd.concat(folds.values()).loc[labelled.index]
 
 
 def _folds_from_roles(published: pd.DataFrame, labelled: pd.DataFrame, split: SplitSettings) -> pd.DataFrame:
@@ -198,7 +183,7 @@ def _check_fold(labelled: pd.DataFrame, roles: pd.Series, column: str, split: Sp
         if not (roles == role).any():
             raise UserError(f"{column}: nothing is left for {role}; use more groups, or another validation.")
     leaking = speakers_also_in(labelled["speaker"], roles, "test", ("train", "validation"))
-    if leaking and split.scheme in ("session", "speaker"):
+    if leaking and split.scheme in ("session", "speaker", "corpus"):
         raise UserError(
             f"{column}: test speakers also in training or validation: {', '.join(leaking)}. A model that has heard the "
             "test speaker is not tested on unseen speakers. (scheme: random, file and emobox permit this, and the "

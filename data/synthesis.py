@@ -157,8 +157,8 @@ def _speak(text: str, voice: _Voice, manner: _Manner, random: np.random.Generato
 
     count = max(3, len(text) // 3)
     voiced = [
-        _syllable(pitch * (1.1 - 0.2 * place / count), excursion, rate, tilt, jitter, voice.tract, random)
-        for place in range(count)
+        _syllable(pitch * (1.1 - 0.2 * index / count), excursion, rate, tilt, jitter, voice.tract, random)
+        for index in range(count)
     ]
     pause = np.zeros(int(SAMPLE_RATE * abs(random.normal(0.08, 0.04))))
     waveform = np.concatenate([pause, *voiced, pause])

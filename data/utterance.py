@@ -1,6 +1,6 @@
 """What is known of one utterance: a row of the manifest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -36,3 +36,6 @@ class Utterance:
     start: float | None = None
     end: float | None = None
     text: str = ""
+
+
+NUMBERS = [field.name for field in fields(Utterance) if field.type == (float | None)]

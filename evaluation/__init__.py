@@ -2,12 +2,16 @@
 
 - `settings`: the parameters of evaluation
 - `runs`: everything the train stage wrote for one head
+- `results`: all figures as types; details.json is written and read here
 - `statistics`: intervals and tests over speakers
-- `groups`, `calibration`, `leakage`, `embedding`: one analysis each
+- `groups`, `corpora`, `calibration`, `leakage`, `embedding`: one analysis each
 - `attention`: how much each frame is attended to, in a file
-- `assessment`: all that is said of one head
-- `description`: what was run on what, and what to warn of
-- `output`: the files of an evaluation
-- `scoring`: predictions of anyone, from a CSV
+- `assessment`: everything that can be said of test predictions
+- `progress`: how the runs of a head were trained
+- `description`: what was run on what
+- `cautions`: what a reader has to know of it
+- `evaluation`: the files of an evaluation
+- `head`: the evaluation of a head that was trained here
+- `scoring`: the evaluation of predictions made elsewhere, from a CSV
 - `comparison`: every head against one reference head
 """

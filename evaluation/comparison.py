@@ -5,15 +5,59 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from data.metrics import METRICS, confusions_by, unweighted_accuracy_parts
+from evaluation.results import Interval, Result
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import FEWEST_TO_TEST, difference_bootstrap, exchange_test, holm, sign_flip_test
 
 SIGNIFICANT = 0.05
 
 
+class Comparison(Result):
+    """One head and the reference, on the same test utterances, folds and seeds.
+
+    Attributes:
+        head: its name.
+        seeds: those that both have.
+        num_speakers: that were tested.
+        metrics: ``ua, wa, macro_f1``: head minus reference.
+        p_models: None below 8 speakers.
+        p_retraining: None where neither head has two different models in any fold, as with one seed.
+        p_recipes: None where one of them is.
+        p_holm: ``p_recipes`` adjusted for the number of heads.
+        significant: by ``p_holm``.
+        only_head, only_reference: utterances that only one of them gets right, mean over seeds.
+        p_mcnemar: McNemar's, which treats utterances as independent.
+    """
+
+    head: str
+    seeds: list[int]
+    num_speakers: int
+    metrics: dict[str, Interval]
+    p_models: float | None
+    p_retraining: float | None
+    p_recipes: float | None
+    p_holm: float | None = None
+    significant: bool = False
+    only_head: float
+    only_reference: float
+    p_mcnemar: float
+
+    @property
+    def one_seed(self) -> bool:
+        """Whether nothing can be said of training again."""
+        return len(self.seeds) == 1
+
+
+class Incomparable(Result):
+    """A head that cannot be compared with the reference, and why."""
+
+    head: str
+    reason: str
+
+
 def compare_heads(
     predictions: dict[str, pd.DataFrame], classes: dict[str, list[str]], reference: str, settings: EvaluateSettings
-) -> list[dict]:
+) -> list[Comparison | Incomparable]:
     """Compare all heads with the reference.
 
     Two questions are asked of the difference of the pooled UA. As the number of utterances per class is the same for
@@ -35,26 +79,25 @@ def compare_heads(
         settings: of the bootstrap.
 
     Returns:
-        A row per other head: ``head, seeds, speakers``, ``ua, wa, macro_f1`` (differences, head minus reference) with
-        ``_low`` and ``_high``, ``p_models`` (None below 8 speakers), ``p_retraining`` (None where neither head has two
-        different models in any fold, as with one seed), ``p_recipes`` (None where one of them is), ``p_holm``
-        (``p_recipes`` adjusted for the number of heads), ``significant`` (by it), and McNemar's ``only_head``,
-        ``only_reference`` (utterances that only one of them gets right, mean over seeds) and ``p_mcnemar``. Where the
-        two cannot be compared: ``head`` and ``why``.
+        A row per other head.
     """
-    rows = []
+    rows: list[Comparison | Incomparable] = []
     for head, own in predictions.items():
         if head != reference:
-            why = _not_comparable(own, predictions[reference], classes[head], classes[reference])
+            reason = _not_comparable(own, predictions[reference], classes[head], classes[reference])
             rows.append(
-                {"head": head, "why": why}
-                if why
-                else {"head": head, **_compare(own, predictions[reference], sorted(classes[head]), settings)}
+                Incomparable(head=head, reason=reason)
+                if reason
+                else _compare(head, own, predictions[reference], sorted(classes[head]), settings)
             )
-    tested = [row for row in rows if row.get("p_recipes") is not None]
-    for row, p_holm in zip(tested, holm([row["p_recipes"] for row in tested]), strict=True):
-        row |= {"p_holm": p_holm, "significant": p_holm < SIGNIFICANT}
-    return rows
+    tested = [row for row in rows if isinstance(row, Comparison) and row.p_recipes is not None]
+    adjusted = dict(zip((row.head for row in tested), holm([row.p_recipes for row in tested]), strict=True))
+    return [
+        row.model_copy(update={"p_holm": adjusted[row.head], "significant": adjusted[row.head] < SIGNIFICANT})
+        if row.head in adjusted
+        else row
+        for row in rows
+    ]
 
 
 def _not_comparable(own: pd.DataFrame, other: pd.DataFrame, classes: list[str], others: list[str]) -> str | None:
@@ -73,17 +116,26 @@ def _tested(table: pd.DataFrame) -> set[tuple]:
     return set(table[["fold", "id"]].itertuples(index=False, name=None))
 
 
-def _compare(own: pd.DataFrame, other: pd.DataFrame, classes: list[str], settings: EvaluateSettings) -> dict:
+def _compare(
+    head: str, own: pd.DataFrame, other: pd.DataFrame, classes: list[str], settings: EvaluateSettings
+) -> Comparison:
     seeds = sorted(set(own["seed"]) & set(other["seed"]))
     tables = [table[table["seed"].isin(seeds)].sort_values(["seed", "fold", "id"]) for table in (own, other)]
     one, two = (confusions_by(table, ["speaker", "seed"], classes) for table in tables)
-    result = {"seeds": seeds, "speakers": len(one)}
+    differences = {}
     for name in ("ua", "wa", "macro_f1"):
         metric = METRICS[name]
         low, high = difference_bootstrap(one, two, metric, settings.bootstrap, settings.seed)
         difference = metric(one.sum(axis=0)).mean() - metric(two.sum(axis=0)).mean()
-        result |= {name: float(difference), f"{name}_low": low, f"{name}_high": high}
-    return {**result, **_test(tables, classes), "p_holm": None, "significant": False, **_mcnemar(*tables)}
+        differences[name] = Interval(value=float(difference), low=low, high=high)
+    return Comparison(
+        head=head,
+        seeds=[int(seed) for seed in seeds],
+        num_speakers=len(one),
+        metrics=differences,
+        **_test(tables, classes),
+        **_mcnemar(*tables),
+    )
 
 
 def _test(tables: list[pd.DataFrame], classes: list[str]) -> dict[str, float | None]:
@@ -116,7 +168,7 @@ def _models_by_fold(table: pd.DataFrame, parts: pd.DataFrame) -> list[np.ndarray
 
 
 def _allow_for_shared_models(differences: np.ndarray, parts: list[pd.DataFrame]) -> np.ndarray:
-    """Differences of speakers [n], their mean moved towards zero by as much as chance in training asks for.
+    """Differences of speakers [n], their mean moved towards zero to allow for chance in training.
 
     Speakers of one fold are tested by the same models, so their differences are not independent: chance in training
     moves them together. Their mean is divided by the square root of the design effect: the variance of their sum,
@@ -136,10 +188,10 @@ def _allow_for_shared_models(differences: np.ndarray, parts: list[pd.DataFrame])
 
 
 def _mcnemar(own: pd.DataFrame, other: pd.DataFrame) -> dict:
-    """Utterances that only one of two heads gets right; it takes them for independent, which they are not."""
-    right = [(table["label"] == table["predicted"]).to_numpy() for table in (own, other)]
+    """Utterances that only one of two heads gets right; the test treats them as independent, which they are not."""
+    correct = [(table["label"] == table["predicted"]).to_numpy() for table in (own, other)]
     seeds = own["seed"].nunique()
-    only_own, only_other = (int((one & ~two).sum()) for one, two in (right, right[::-1]))
+    only_own, only_other = (int((one & ~two).sum()) for one, two in (correct, correct[::-1]))
     discordant = round((only_own + only_other) / seeds)
     less = round(min(only_own, only_other) / seeds)
     return {

@@ -1,66 +1,67 @@
-"""WA, UA, macro and weighted F1 by speaker, gender, session and style of the test utterances."""
+"""WA, UA, macro and weighted F1 by corpus, speaker, gender, session and style of the test utterances."""
 
 import numpy as np
 import pandas as pd
 
 from data.metrics import METRICS, confusions_by
+from evaluation.results import GroupScores, Interval, Spread
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import FEWEST_TO_TEST, speaker_bootstrap
 
-GROUPINGS = ("speaker", "gender", "session", "style")
+GROUPINGS = ("corpus", "speaker", "gender", "session", "style")
 
 
-def assess_groups(test: pd.DataFrame, classes: list[str], settings: EvaluateSettings) -> list[dict]:
+def assess_groups(test: pd.DataFrame, classes: list[str], settings: EvaluateSettings) -> list[GroupScores]:
     """A row per group, of those groupings that have at least two groups.
 
     Args:
         test: test predictions with ``id, speaker, dialog``, the groupings, ``seed, label, predicted``.
         classes: in the order of the counts.
         settings: of the bootstrap.
-
-    Returns:
-        ``grouping, group, utterances, speakers, classes`` (how many occur), the metrics (pooled, mean over seeds) with
-        ``_low`` and ``_high``, and ``resampled``: what their intervals are drawn over.
     """
     return [
-        {"grouping": grouping, "group": group, **_assess_group(rows, classes, settings)}
+        _assess_group(rows, grouping, group, classes, settings)
         for grouping in GROUPINGS
         if grouping in test and test[grouping].replace("", pd.NA).nunique() > 1
         for group, rows in test[test[grouping] != ""].groupby(grouping)
     ]
 
 
-def spread_over_speakers(groups: list[dict]) -> dict | None:
-    """How unequal the speakers' own UA are: deviation, range, and who fares worst; None of a single speaker."""
-    speakers = [row for row in groups if row["grouping"] == "speaker"]
-    if len(speakers) < 2:
+def spread_over_speakers(groups: list[GroupScores]) -> Spread | None:
+    """How much speakers' own UA differ, and who has the lowest and the highest; None of a single speaker."""
+    ua = {row.group: row.metrics["ua"].value for row in groups if row.grouping == "speaker"}
+    if len(ua) < 2:
         return None
-    values = [row["ua"] for row in speakers]
-    worst, best = speakers[int(np.argmin(values))], speakers[int(np.argmax(values))]
-    return {
-        "sd": float(np.std(values, ddof=1)),
-        "range": max(values) - min(values),
-        "worst": worst["group"],
-        "worst_ua": worst["ua"],
-        "best": best["group"],
-        "best_ua": best["ua"],
-    }
+    worst, best = min(ua, key=ua.get), max(ua, key=ua.get)
+    return Spread(
+        sd=float(np.std(list(ua.values()), ddof=1)),
+        range=ua[best] - ua[worst],
+        worst=worst,
+        worst_ua=ua[worst],
+        best=best,
+        best_ua=ua[best],
+    )
 
 
-def _assess_group(rows: pd.DataFrame, classes: list[str], settings: EvaluateSettings) -> dict:
+def _assess_group(
+    rows: pd.DataFrame, grouping: str, group: str, classes: list[str], settings: EvaluateSettings
+) -> GroupScores:
     unit, column = _units(rows)
     confusions = confusions_by(rows, [column, "seed"], classes)
     pooled = confusions.sum(axis=0)
-    result = {
-        "utterances": int(rows["id"].nunique()),
-        "speakers": int(rows["speaker"].nunique()),
-        "classes": int((pooled[0].sum(axis=1) > 0).sum()),
-        "resampled": unit,
-    }
+    metrics = {}
     for name, metric in METRICS.items():
         low, high = speaker_bootstrap(confusions, metric, settings.bootstrap, settings.seed)
-        result |= {name: float(metric(pooled).mean()), f"{name}_low": low, f"{name}_high": high}
-    return result
+        metrics[name] = Interval(value=float(metric(pooled).mean()), low=low, high=high)
+    return GroupScores(
+        grouping=grouping,
+        group=group,
+        utterances=rows["id"].nunique(),
+        speakers=rows["speaker"].nunique(),
+        num_classes=int((pooled[0].sum(axis=1) > 0).sum()),
+        resampled=unit,
+        metrics=metrics,
+    )
 
 
 def _units(rows: pd.DataFrame) -> tuple[str, str]:

@@ -1,8 +1,8 @@
 """How much of the speaker is left in an embedding: what adversarial training aims to lower.
 
-A linear classifier tells the speakers apart that a fold's head has not been trained on, among those of the same
-session and gender: what names the room or the gender is no voice. It is fitted and tested on different utterances
-(different dialogues, where the corpus names them) of the same speakers.
+A linear classifier identifies the speakers that a fold's head has not been trained on, among those of the same corpus,
+session and gender: what identifies the room or the gender is not the voice. It is fitted and tested on different
+utterances (different dialogues, where the corpus names them) of the same speakers.
 """
 
 import warnings
@@ -18,73 +18,68 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from data.metrics import confusion_matrix, unweighted_accuracy
-from data.roles import fold_columns
-from data.splits import shared_speakers
+from data.roles import fold_columns, shared_speakers
+from evaluation.results import FoldProbe, Leakage, SpeakerProbe
 from evaluation.runs import HeadRuns
 from features.store import FeatureSet
 
-_ACCURACIES = ("embedding", "raw", "session_gender", "chance")
-_PARTS = 5
+_CUTS = 5  # of the cross-validation
 _LARGEST_DIMENSION = 128
+_SMALLEST_VARIATION = 1e-5  # of the largest, per direction; below it is rounding
 
 
-def probe_runs(
-    runs: HeadRuns, features: FeatureSet, manifest: pd.DataFrame, splits: pd.DataFrame, seed: int
-) -> dict | None:
+def probe_runs(runs: HeadRuns, features: FeatureSet, splits: pd.DataFrame, seed: int) -> Leakage | None:
     """Probe every fold of a head.
 
     Args:
         runs: what was trained.
         features: what it was trained on.
-        manifest: speaker, gender, session and dialogue of all utterances.
-        splits: the roles of all utterances, with ``speaker``.
+        splits: the roles, with corpus, speaker, gender, session and dialogue.
         seed: of the cross-validation.
 
     Returns:
-        ``per_fold``: `probe_fold`'s results, with ``fold``; ``mean``: of its accuracies over folds; ``within``, which
-        is the same in all of them: where any fold can be probed within session and gender, others are left out.
-        None where no fold can be probed, or where a speaker plays two roles in some fold: the head may have been
-        trained on that speaker.
+        The folds that could be probed; where any could be within session and gender, others are left out. None where
+        none could, or where a speaker plays two roles in some fold: the head may have been trained on that speaker.
     """
     if any(shared_speakers(splits["speaker"], splits[column]) for column in fold_columns(splits)):
         return None
-    known = manifest.set_index("id")[["speaker", "gender", "session", "dialog"]]
+    known = splits.set_index("id")[["corpus", "speaker", "gender", "session", "dialog"]]
     seeds = sorted(runs.runs["seed"].unique())
-    per_fold = []
+    probed = []
     for fold in sorted(runs.runs["fold"].unique()):
         ids = runs.run(fold, seeds[0])["id"]
         raw = np.stack([features.mean_frame(identifier, runs.config["layers"]) for identifier in ids])
-        embeddings = {each: runs.embeddings(fold, each) for each in seeds}
-        utterances = known.loc[ids].rename_axis("id").reset_index()
-        if result := probe_fold(utterances, embeddings, raw, seed):
-            per_fold.append({"fold": int(fold), **result})
+        embeddings = {training_seed: runs.embeddings(fold, training_seed) for training_seed in seeds}
+        probed.append(probe_fold(int(fold), known.loc[ids].rename_axis("id").reset_index(), embeddings, raw, seed))
+    per_fold = [result for result in probed if result]
     if not per_fold:
         return None
-    within = any(row["within"] for row in per_fold)
-    per_fold = [row for row in per_fold if row["within"] == within]
-    mean = {name: float(np.mean([row[name] for row in per_fold])) for name in _ACCURACIES}
-    return {"within": within, "per_fold": per_fold, "mean": mean}
+    within = any(result.within for result in per_fold)
+    per_fold = [result for result in per_fold if result.within == within]
+    mean = {name: float(np.mean([getattr(result, name) for result in per_fold])) for name in SpeakerProbe.model_fields}
+    return Leakage(within=within, mean=SpeakerProbe(**mean), per_fold=per_fold)
 
 
-def probe_fold(utterances: pd.DataFrame, embeddings: dict[int, np.ndarray], raw: np.ndarray, seed: int) -> dict | None:
+def probe_fold(
+    fold: int, utterances: pd.DataFrame, embeddings: dict[int, np.ndarray], raw: np.ndarray, seed: int
+) -> FoldProbe | None:
     """Probe one fold.
 
     Args:
-        utterances: the fold's validation and test utterances, with ``speaker, gender, session, dialog`` [N].
+        fold: its number.
+        utterances: its validation and test utterances, with ``corpus, speaker, gender, session, dialog`` [N].
         embeddings: training seed -> embeddings [N, E].
         raw: pooled raw features [N, D] of the same utterances.
         seed: of the cross-validation.
 
     Returns:
-        ``within``: whether speakers were told apart within their session and gender, as far as the corpus names
-        them; if no session has two of a gender, they were among all. Balanced accuracies: ``embedding`` (mean over
-        training seeds), ``raw``, ``session_gender`` (the best that is possible when only these two are known),
-        ``chance``; ``speakers`` and ``dimension``, to which both inputs are reduced by PCA, fitted on the
-        classifier's own training part. Within session and gender, the mean over their cells, weighted by speakers.
-        None where it cannot be measured: one speaker, or a speaker with one dialogue.
+        Whether speakers were told apart within their corpus, session and gender, as far as the corpus names them (if no
+        session has two of a gender, they were among all), and the balanced accuracies: of the embedding the mean over
+        training seeds. Both inputs are reduced to the same dimension by PCA, fitted on the classifier's own training
+        part. Within session and gender, the mean over their cells, weighted by speakers. None where it cannot be
+        measured: one speaker, or a speaker with one dialogue.
     """
-    named = [column for column in ("session", "gender") if (utterances[column] != "").all()]
-    cells = utterances.groupby(named).ngroup().to_numpy() if named else np.zeros(len(utterances), int)
+    cells = _cells(utterances)
     probed = [_identify(utterances, embeddings, raw, cells == cell, seed) for cell in np.unique(cells)]
     rows = [row for row in probed if row]
     if within := bool(rows):
@@ -95,14 +90,29 @@ def probe_fold(utterances: pd.DataFrame, embeddings: dict[int, np.ndarray], raw:
     else:
         return None
     weights = [row["speakers"] for row in rows]
-    return {
-        "within": within,
-        **{name: float(np.average([row[name] for row in rows], weights=weights)) for name in ("embedding", "raw")},
-        "session_gender": session_gender,
-        "chance": chance,
-        "speakers": sum(weights),
-        "dimension": min(row["dimension"] for row in rows),
-    }
+    embedding, raw_accuracy = (
+        float(np.average([row[name] for row in rows], weights=weights)) for name in ("embedding", "raw")
+    )
+    return FoldProbe(
+        fold=fold,
+        within=within,
+        embedding=embedding,
+        raw=raw_accuracy,
+        session_gender=session_gender,
+        chance=chance,
+        speakers=sum(weights),
+        dimension=min(row["dimension"] for row in rows),
+    )
+
+
+def _cells(utterances: pd.DataFrame) -> np.ndarray:
+    """Numbers of the cells of corpus, session and gender [N]; the last two count where the corpus names all of them."""
+    corpus = utterances["corpus"]
+    columns = [corpus]
+    for column in ("session", "gender"):
+        complete = (utterances[column] != "").groupby(corpus).transform("all")
+        columns.append(utterances[column].where(complete, ""))
+    return pd.concat(columns, axis="columns").groupby(["corpus", "session", "gender"]).ngroup().to_numpy()
 
 
 def _identify(
@@ -114,10 +124,10 @@ def _identify(
     names = np.unique(speakers)
     groups = _units_kept_together(utterances)
     units = pd.Series(groups).groupby(speakers).nunique()
-    parts = min(_PARTS, int(units.min()))
-    if len(names) < 2 or parts < 2:
+    num_cuts = min(_CUTS, int(units.min()))
+    if len(names) < 2 or num_cuts < 2:
         return None
-    cut = list(StratifiedGroupKFold(parts, shuffle=True, random_state=seed).split(raw, speakers, groups))
+    cut = list(StratifiedGroupKFold(num_cuts, shuffle=True, random_state=seed).split(raw, speakers, groups))
     if any(set(speakers[fitted]) != set(names) for fitted, _ in cut):
         return None
     widths = [raw.shape[1], *(values.shape[1] for values in embeddings.values())]
@@ -131,8 +141,13 @@ def _identify(
     }
 
 
+def _rank(values: np.ndarray) -> int:
+    """In how many directions values [N, D] differ; 1 where all are the same."""
+    return max(1, int(np.linalg.matrix_rank(values - values.mean(axis=0), rtol=_SMALLEST_VARIATION)))
+
+
 def _units_kept_together(utterances: pd.DataFrame) -> np.ndarray:
-    """Dialogues, where all utterances have one; else every utterance for itself."""
+    """Dialogues, where all utterances have one; else single utterances."""
     dialogs = utterances["dialog"]
     return (dialogs if (dialogs != "").all() else utterances["id"]).to_numpy()
 
@@ -140,7 +155,7 @@ def _units_kept_together(utterances: pd.DataFrame) -> np.ndarray:
 def _balanced_accuracy(values: np.ndarray, speakers: np.ndarray, cut: list, dimension: int) -> float:
     classifier = make_pipeline(
         StandardScaler(),
-        PCA(dimension, random_state=0),
+        PCA(min(dimension, *(_rank(values[fitted]) for fitted, _ in cut)), random_state=0),
         StandardScaler(),
         LogisticRegression(max_iter=300, class_weight="balanced"),
     )

@@ -76,8 +76,8 @@ class HeadRuns:
         attention = [self.attention(fold, self.first_seed) for fold in rows["fold"].unique()]
         if any(of_fold is None for of_fold in attention):
             return []
-        every = [weights for of_fold in attention for weights in of_fold]
-        return [weights for weights, role in zip(every, rows["role"], strict=True) if role == "test"]
+        per_row = [weights for of_fold in attention for weights in of_fold]
+        return [weights for weights, role in zip(per_row, rows["role"], strict=True) if role == "test"]
 
     def _run_folder(self, fold: int, seed: int) -> Path:
         return self.folder / f"fold-{fold}" / f"seed-{seed}"
@@ -92,20 +92,20 @@ def read_runs(folder: Path) -> HeadRuns:
     configs, runs, predictions, histories = [], [], [], []
     for path in sorted(folder.glob("fold-*/seed-*/config.json")):
         config = json.loads(path.read_text())
-        place = {"fold": config["fold"], "seed": config["seed"]}
+        run = {"fold": config["fold"], "seed": config["seed"]}
         history = pd.read_csv(path.with_name("history.csv"))
         best = history.set_index("epoch").loc[config["best_epoch"]]
         configs.append(config)
         runs.append(
-            place
+            run
             | {key: config[key] for key in ("best_epoch", "epochs_run", "num_epochs")}
             | {"learning_rate": best.get("learning_rate"), "alpha": best.get("alpha", 0.0), "l2": config.get("l2")}
             | {"validated": config["utterances"]["validation"] > 0 and config["training"]["select"] != "last"}
         )
         predictions.append(
-            pd.read_csv(path.with_name("predictions.csv"), dtype=_TEXT, keep_default_na=False).assign(**place)
+            pd.read_csv(path.with_name("predictions.csv"), dtype=_TEXT, keep_default_na=False).assign(**run)
         )
-        histories.append(history.assign(**place))
+        histories.append(history.assign(**run))
     if not configs:
         raise UserError(f"{folder}: no trained heads here. Run `dvc repro`, or `dvc pull train`.")
     return HeadRuns(

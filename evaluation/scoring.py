@@ -1,4 +1,4 @@
-"""Predictions of anyone, from a CSV, in the form of our own test predictions."""
+"""Predictions made elsewhere, from a CSV, under the same metrics as the heads trained here."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,24 +6,64 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from data.digest import file_digest
 from data.errors import UserError, listed
 from data.manifest import nearest
 from data.roles import fold_columns
+from data.task_description import TaskDescription
+from evaluation.assessment import assess_predictions
+from evaluation.cautions import interval_cautions, task_cautions
+from evaluation.description import describe_task
+from evaluation.evaluation import Evaluation, predictions_table
+from evaluation.results import Details, PredictionsFile
+from evaluation.settings import EvaluateSettings
 
 _ROUNDING = 0.01  # of probabilities that sum to one
 _KEY = ["seed", "fold", "id"]
 
 
-def read_predictions(
-    path: Path, splits: pd.DataFrame, manifest: pd.DataFrame, classes: Sequence[str], seed: int
-) -> pd.DataFrame:
+def evaluate_predictions(
+    path: Path, name: str, *, task: TaskDescription, splits: pd.DataFrame, seed: int, settings: EvaluateSettings
+) -> Evaluation:
+    """Everything that can be said of predictions made elsewhere.
+
+    Args:
+        path: as for `read_predictions`.
+        name: how to call them.
+        task: the description of the task.
+        splits: the task's: roles, labels, and the manifest's columns.
+        seed: of predictions without a seed.
+        settings: of the bootstrap.
+
+    Raises:
+        UserError: as `read_predictions`.
+    """
+    classes = sorted(task.classes)
+    test = read_predictions(path, splits, classes, seed)
+    assessment = assess_predictions(test, splits, classes, settings)
+    data = describe_task(task, splits)
+    details = Details(
+        **dict(assessment),
+        head=name,
+        task=task.task,
+        corpora=sorted(task.corpora),
+        features=None,
+        seeds=sorted(int(known) for known in test["seed"].unique()),
+        data=data,
+        training=None,
+        source=PredictionsFile(file=path.name, sha256=file_digest(path, "sha256")),
+        cautions=[*task_cautions(data, splits), *interval_cautions(assessment.num_speakers)],
+    )
+    return Evaluation(details, predictions_table(test, splits, classes))
+
+
+def read_predictions(path: Path, splits: pd.DataFrame, classes: Sequence[str], seed: int) -> pd.DataFrame:
     """Read predictions of all test utterances.
 
     Args:
         path: a CSV with ``id``; ``predicted`` (class names), ``p_<class>`` for every class, or both; ``fold``, where an
             utterance is tested in several; ``seed``, where there are several runs. Other columns are ignored.
-        splits: roles and labels.
-        manifest: the speakers.
+        splits: roles, labels and speakers.
         classes: sorted.
         seed: of predictions without a seed.
 
@@ -36,7 +76,7 @@ def read_predictions(
     """
     table = _read_table(path)
     table = table.assign(seed=_whole_numbers(table, "seed", path) if "seed" in table else seed)
-    tested = _tested(splits).merge(manifest[["id", "speaker"]], on="id")
+    tested = _tested(splits)
     unknown = sorted(set(table["id"]) - set(tested["id"]))
     if unknown:
         raise UserError(
@@ -69,14 +109,14 @@ def _read_table(path: Path) -> pd.DataFrame:
             f"{path}: expected columns id and predicted, or id and p_<class> for every class; found {', '.join(table)}."
         )
     if table.empty:
-        raise UserError(f"{path}: there is no row below the names of the columns.")
+        raise UserError(f"{path}: there are no rows below the header.")
     return table
 
 
 def _tested(splits: pd.DataFrame) -> pd.DataFrame:
-    """``id, label, fold``: a row per test utterance and fold."""
+    """``id, speaker, label, fold``: a row per test utterance and fold."""
     tables = [
-        splits[splits[column] == "test"][["id", "label"]].assign(fold=int(column.removeprefix("fold_")))
+        splits[splits[column] == "test"][["id", "speaker", "label"]].assign(fold=int(column.removeprefix("fold_")))
         for column in fold_columns(splits)
     ]
     return pd.concat(tables, ignore_index=True)
@@ -101,27 +141,27 @@ def _only_fold(table: pd.DataFrame, tested: pd.DataFrame, path: Path) -> pd.Seri
 
 def _check_rows(table: pd.DataFrame, tested: pd.DataFrame, path: Path) -> None:
     """Exactly one row per test utterance, fold and seed."""
-    twice = table[table.duplicated(_KEY)]
-    if len(twice):
+    duplicates = table[table.duplicated(_KEY)]
+    if len(duplicates):
         raise UserError(
-            f"{path}: {len(twice)} duplicate predictions of the same utterance, fold and seed; several runs need a "
-            f"column seed:\n{listed(sorted(set(twice['id'])))}"
+            f"{path}: {len(duplicates)} duplicate predictions of the same utterance, fold and seed; several runs need "
+            f"a column seed:\n{listed(sorted(set(duplicates['id'])))}"
         )
-    places = pd.MultiIndex.from_frame(tested[["fold", "id"]])
-    elsewhere = table[~pd.MultiIndex.from_frame(table[["fold", "id"]]).isin(places)]
+    expected = pd.MultiIndex.from_frame(tested[["fold", "id"]])
+    elsewhere = table[~pd.MultiIndex.from_frame(table[["fold", "id"]]).isin(expected)]
     if len(elsewhere):
         rows = [
             f"{identifier} in fold {fold}" for fold, identifier in zip(elsewhere["fold"], elsewhere["id"], strict=True)
         ]
         raise UserError(
-            f"{path}: {len(rows)} utterances are not tested in the fold that is named:\n{listed(sorted(rows))}"
+            f"{path}: {len(rows)} utterances are not tested in the fold that the file names:\n{listed(sorted(rows))}"
         )
     for seed, rows in table.groupby("seed"):
-        missing = tested[~places.isin(pd.MultiIndex.from_frame(rows[["fold", "id"]]))]
+        missing = tested[~expected.isin(pd.MultiIndex.from_frame(rows[["fold", "id"]]))]
         if len(missing):
             raise UserError(
                 f"{path}: {len(missing):,} of {len(tested):,} test utterances have no prediction of seed {seed}. "
-                f"Part of them cannot be compared with others; predict all:\n{listed(sorted(set(missing['id'])))}"
+                f"Only complete predictions can be compared; predict all of them:\n{listed(sorted(set(missing['id'])))}"
             )
 
 
@@ -156,6 +196,7 @@ def _check_classes(table: pd.DataFrame, probabilities: pd.DataFrame, classes: Se
     other = own < values.max(axis=1)
     if other.any():
         raise UserError(
-            f"{path}: in {other.sum():,} rows predicted is not the most probable class; leave one of the two out:"
+            f"{path}: in {other.sum():,} rows predicted is not the most probable class; leave out "
+            "either predicted or the probabilities:"
             f"\n{listed(list(table['id'][other]))}"
         )

@@ -72,7 +72,7 @@ def exchange_test(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> flo
 
     Args:
         one: per fold, what each model of one recipe adds to the pooled score [models].
-        other: likewise, of the other recipe, in the same folds.
+        other: the same for the other recipe, in the same folds.
 
     Returns:
         The share of arrangements whose sum is at least as far from zero as the observed one.
@@ -92,9 +92,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
     order = np.argsort(p_values)
     adjusted = np.empty(len(p_values))
     largest = 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = largest
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
     return adjusted.tolist()
 
 

@@ -59,15 +59,15 @@ def load_checkpoint(settings: SslSettings) -> Checkpoint:
         model = untrained_hubert(*untrained_parts(settings.checkpoint))
         return Checkpoint(model, Wav2Vec2FeatureExtractor(do_normalize=True, return_attention_mask=False), model.config)
     checkpoint, revision = settings.checkpoint, settings.revision
-    hub_logging.set_verbosity_error()  # its retries are not for the user's eyes; the reason comes below
-    model_logging.set_verbosity_error()  # nor its tables of weights that are left out
+    hub_logging.set_verbosity_error()  # the error below says why; its retries would only repeat it
+    model_logging.set_verbosity_error()  # no tables of weights that are left out
     model_logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(checkpoint, revision=revision)
         if not (is_whisper(config) or hasattr(config, "conv_stride")):
             raise UserError(
-                f"checkpoint: {checkpoint} is a {config.model_type!r} model, no speech encoder such as HuBERT, WavLM, "
-                "wav2vec 2.0, data2vec-audio or Whisper."
+                f"checkpoint: {checkpoint} is a {config.model_type!r} model, not a speech encoder such as HuBERT, "
+                "WavLM, wav2vec 2.0, data2vec-audio or Whisper."
             )
         if is_whisper(config):
             config.decoder_layers = 0  # they are not even made
@@ -82,7 +82,7 @@ def load_checkpoint(settings: SslSettings) -> Checkpoint:
     if random:
         raise UserError(
             f"checkpoint: {checkpoint} lacks {len(random)} of the encoder's weights, which would stay random:\n"
-            f"{listed(random, most=5)}\nGet the whole checkpoint again."
+            f"{listed(random, most=5)}\nDownload the complete checkpoint again."
         )
     return Checkpoint(model.float().eval(), extractor, config)
 

@@ -28,10 +28,11 @@ def check_checkpoint(settings: KindSettings, features: FeatureSet, known: Path) 
         return
     weights = encoder_digest(settings, known)
     if weights != features.recipe["weights"]:
-        name, before = features.folder.name, features.recipe["weights"]
+        before = features.recipe["weights"]
         raise UserError(
             f"{features.folder} was made with other weights ({before[:12]}) than {folder} holds now ({weights[:12]}). "
-            f"Make the features again: dvc repro --force --single-item extract@{name}; or put the old weights back."
+            f"Make the features again: dvc repro --force --single-item {' '.join(features.stages)}; "
+            "or put the old weights back."
         )
 
 

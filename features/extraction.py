@@ -1,9 +1,10 @@
 """A shard of clips -> a shard of frames: reading, computing and writing at the same time, in little memory."""
 
-import json
 import platform
 import queue
+import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from data.clips import open_clips, read_samples
 from data.errors import UserError
-from data.shards import Rows, Shard, ShardWriter, content_digest
+from data.measured import peak_memory, restart_gpu_peak
+from data.shards import Shard, content_digest
 from features.encoder import Encoder
 from features.kinds import version_line
-from features.quantisation import Noise, restore
 from features.settings import KindSettings
-from features.store import KIND, frames_checksum, layer_rows, noise_rows, stored_form
+from features.store import FeatureWriter, UnstorableError
 
 _BATCH_SECONDS = {"cpu": 6.0, "cuda": 192.0}  # on a CPU, activations of more no longer fit its cache
 _QUEUED_BATCHES = 4
@@ -27,7 +29,7 @@ _QUEUED_BATCHES = 4
 class _Batch:
     """Clips of one shard that are encoded together: all of the same number of frames."""
 
-    places: list[int]
+    indices: list[int]
     num_frames: int
     inputs: list[np.ndarray]
 
@@ -57,15 +59,36 @@ def content_of(settings: KindSettings, encoder: Encoder, clips: Shard) -> dict:
     }
 
 
+def open_shards(folder: Path, encoder: Encoder) -> list[Shard]:
+    """All shards of clips in a folder, each one fit for an encoder.
+
+    Raises:
+        UserError: there are none, or clips that the encoder cannot take.
+    """
+    shards = [open_clips(path) for path in sorted(folder.glob("*.h5"))]
+    if not shards:
+        raise UserError(f"{folder}: no clips here. Run `dvc repro`, or `dvc pull preprocess`.")
+    for clips in shards:
+        check_clips(clips, encoder)
+    return shards
+
+
+def copy_skipped(clips: Path, features: Path) -> None:
+    """Keep the list of skipped utterances, where there is one, with the features, whose readers have no clips."""
+    if (clips / "skipped.csv").exists():
+        shutil.copyfile(clips / "skipped.csv", features / "skipped.csv")
+
+
 def extract_shard(
     clips: Shard,
     path: Path,
     settings: KindSettings,
     encoder: Encoder,
+    *,
     fingerprint: str,
     batch_size: int | None = None,
     on_clips: Callable[[int], None] = lambda count: None,
-) -> None:
+) -> dict[str, str | float | None]:
     """Encode one shard.
 
     Args:
@@ -77,43 +100,49 @@ def extract_shard(
         batch_size: clips per batch; None chooses by duration.
         on_clips: called with the number of clips after each batch.
 
+    Returns:
+        What it cost: ``device``, ``clips``, ``seconds`` and the peak memory (`data.measured.peak_memory`).
+
     Raises:
-        UserError: another sample rate than the encoder's, a clip shorter than its frames, values that are not finite,
-            a full disk.
+        UserError: another sample rate than the encoder's, clips that are too short or too long for it, frames that
+            cannot be stored, out of GPU memory, a full disk.
     """
+    device = encoder.device.type
+    restart_gpu_peak(device)
+    start = time.perf_counter()
     check_clips(clips, encoder)
-    num_samples = clips.lengths.tolist()
-    num_frames = [encoder.num_frames(count) for count in num_samples]
-    provenance = {
+    num_frames = [encoder.num_frames(count) for count in clips.lengths.tolist()]
+    with (
+        FeatureWriter(
+            path,
+            ids=clips.ids,
+            num_frames=num_frames,
+            seconds=clips.column("seconds"),
+            recipe=recipe_of(settings, encoder, clips),
+            frame_rate=encoder.frame_rate,
+            fingerprint=fingerprint,
+            provenance=_provenance(encoder),
+            cautions=encoder.cautions,
+        ) as features,
+        _ReadAhead(_batches(clips, num_frames, encoder, batch_size)) as batches,
+        _WriteBehind(features, advice=encoder.advice) as writer,
+    ):
+        for batch in batches:
+            writer.put(batch.indices, _encode(batch, encoder))
+            on_clips(len(batch.indices))
+    seconds = time.perf_counter() - start
+    return {"device": device, "clips": len(clips.ids), "seconds": seconds, **peak_memory(device)}
+
+
+def _provenance(encoder: Encoder) -> dict:
+    """What made a shard."""
+    return {
         "checkpoint": encoder.name,
         "revision": encoder.revision,
         "compute_dtype": encoder.compute_type,
         "device": encoder.device.type,
         "versions": {**encoder.versions, "python": platform.python_version()},
     }
-    layout = encoder.layers, encoder.dimension, settings.storage
-    with ShardWriter(
-        path,
-        KIND,
-        ids=clips.ids,
-        lengths=num_frames,
-        rows=[*layer_rows(*layout), Rows("checksum", "u4", per="utterance"), *noise_rows(*layout)],
-        columns={"seconds": clips.column("seconds")},
-        attributes={
-            "fingerprint": fingerprint,
-            "recipe": json.dumps(recipe_of(settings, encoder, clips), sort_keys=True),
-            "frame_rate": encoder.frame_rate,
-            "provenance": json.dumps(provenance, sort_keys=True),
-            "cautions": json.dumps(encoder.cautions, sort_keys=True),
-        },
-    ) as shard:
-        read_ahead = _ReadAhead(_batches(clips, num_frames, encoder, batch_size))
-        with read_ahead, _Writer(shard, clips.ids, encoder, settings.storage) as writer:
-            for batch in read_ahead:
-                writer.put(batch, _encode(batch, encoder))
-                on_clips(len(batch.places))
-        for name, values in writer.summaries().items():
-            shard.set(name, values)
 
 
 def check_clips(clips: Shard, encoder: Encoder) -> None:
@@ -135,16 +164,14 @@ def check_clips(clips: Shard, encoder: Encoder) -> None:
 
 def _batches(clips: Shard, num_frames: list[int], encoder: Encoder, batch_size: int | None) -> Iterator[_Batch]:
     """Batches of clips with the same number of frames, longest first, so that a lack of memory shows at once."""
-    waveform = clips.rows("waveform")
-    order = sorted(range(len(clips.ids)), key=lambda place: (-num_frames[place], place))
+    order = sorted(range(len(clips.ids)), key=lambda index: (-num_frames[index], index))
     while order:
         frames = num_frames[order[0]]
         seconds = encoder.encoded_seconds(int(clips.lengths[order[0]]))
         most = batch_size or max(1, round(_BATCH_SECONDS[encoder.device.type] / seconds))
-        places = [place for place in order[:most] if num_frames[place] == frames]
-        order = order[len(places) :]
-        samples = [waveform[clips.offsets[place] : clips.offsets[place + 1]] for place in places]
-        yield _Batch(places, frames, [encoder.prepare(each.astype(np.float32) / 32768) for each in samples])
+        indices = [index for index in order[:most] if num_frames[index] == frames]
+        order = order[len(indices) :]
+        yield _Batch(indices, frames, [encoder.prepare(read_samples(clips, index)) for index in indices])
 
 
 def _encode(batch: _Batch, encoder: Encoder) -> list[torch.Tensor]:
@@ -152,16 +179,16 @@ def _encode(batch: _Batch, encoder: Encoder) -> list[torch.Tensor]:
     try:
         return [layer[:, : batch.num_frames] for layer in encoder.encode(batch.inputs)]
     except torch.OutOfMemoryError as error:
-        if len(batch.places) == 1:
+        if len(batch.indices) == 1:
             seconds = batch.num_frames * encoder.stride / encoder.sample_rate
             raise UserError(
                 f"out of GPU memory on a single clip of {seconds:.1f} s; shorten the clips "
                 "(features.<set>.clips.seconds) or set runtime.device: cpu."
             ) from error
     torch.cuda.empty_cache()
-    middle = len(batch.places) // 2
+    middle = len(batch.indices) // 2
     halves = [
-        _encode(_Batch(batch.places[part], batch.num_frames, batch.inputs[part]), encoder)
+        _encode(_Batch(batch.indices[part], batch.num_frames, batch.inputs[part]), encoder)
         for part in (slice(middle), slice(middle, None))
     ]
     return [torch.cat(layers) for layers in zip(*halves, strict=True)]
@@ -204,14 +231,11 @@ class _ReadAhead:
             self._queue.put(error)
 
 
-class _Writer:
+class _WriteBehind:
     """Store encoded batches in a thread of its own: convert, check, sum and write."""
 
-    def __init__(self, shard: ShardWriter, ids: list[str], encoder: Encoder, storage: str):
-        self._shard, self._ids, self._layers, self._storage = shard, ids, encoder.layers, storage
-        self._advice = encoder.advice
-        self._checksums = np.zeros(len(ids), np.uint32)
-        self._noise = {layer: Noise(encoder.dimension) for layer in encoder.layers if storage == "int8"}
+    def __init__(self, features: FeatureWriter, advice: str):
+        self._features, self._advice = features, advice
         self._queue: queue.Queue = queue.Queue(_QUEUED_BATCHES)
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._drain, daemon=True)
@@ -220,17 +244,11 @@ class _Writer:
         self._thread.start()
         return self
 
-    def put(self, batch: _Batch, layers: list[torch.Tensor]) -> None:
+    def put(self, indices: list[int], layers: list[torch.Tensor]) -> None:
         """Hand over a batch's frames; raises what went wrong with an earlier one."""
         if self._error:
             raise self._error
-        self._queue.put((batch, layers))
-
-    def summaries(self) -> dict[str, np.ndarray]:
-        """What is known at the end: the checksums [N], and the noise of int8 [1, D] per layer."""
-        return {"checksum": self._checksums} | {
-            f"noise_{layer}": noise.relative()[None] for layer, noise in self._noise.items()
-        }
+        self._queue.put((indices, layers))
 
     def __exit__(self, kind, error, trace):
         self._queue.put(None)
@@ -242,29 +260,10 @@ class _Writer:
         while (item := self._queue.get()) is not None:
             if self._error:
                 continue
+            indices, layers = item
             try:
-                self._store(*item)
+                self._features.write(indices, [frames.numpy() for frames in layers])
+            except UnstorableError as error:
+                self._error = UserError(f"{error} {self._advice}".strip())
             except Exception as error:  # handed over
                 self._error = error
-
-    def _store(self, batch: _Batch, layers: list[torch.Tensor]) -> None:
-        stored: dict[str, np.ndarray] = {}  # dataset -> [B, T, ...]
-        finite = np.ones(len(batch.places), bool)
-        forms = {}
-        for layer, frames in zip(self._layers, layers, strict=True):
-            form = forms[layer] = stored_form(frames.numpy(), layer, self._storage)
-            finite &= np.logical_and.reduce(
-                [np.isfinite(rows).reshape(len(finite), -1).all(1) for rows in form.values()]
-            )
-            stored |= form
-        if not finite.all():
-            raise UserError(
-                f"{self._ids[batch.places[int(finite.argmin())]]}: the encoder's output does not fit {self._storage} "
-                f"or is not finite. {self._advice}".strip()
-            )
-        for layer, noise in self._noise.items():
-            noise.add(layers[self._layers.index(layer)].numpy(), restore(*forms[layer].values()))
-        for row, place in enumerate(batch.places):
-            rows = {name: values[row] for name, values in stored.items()}
-            self._shard.write(place, rows)
-            self._checksums[place] = frames_checksum(list(rows.values()))

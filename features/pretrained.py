@@ -63,12 +63,12 @@ class PretrainedEncoder(Encoder):
     def cautions(self) -> dict[str, str]:
         cautions = {}
         if is_untrained(self.name):
-            cautions["untrained"] = (
+            cautions["untrained_encoder"] = (
                 "The encoder is untrained: HuBERT's architecture with seeded random weights. These figures show that "
                 "the pipeline runs, not what HuBERT can do."
             )
         if self.padding.get("pad") == "before":
-            cautions["padded"] = (
+            cautions["padded_input"] = (
                 "Zeros were padded before the encoder: they change the frames of the speech and reveal its length."
             )
         return cautions

@@ -36,9 +36,10 @@ class SslSettings(KindSettings):
         compute_dtype: the encoder's arithmetic. A named type is kept to. ``auto`` takes what is there: first the type
             of the current features, then this machine's own (bfloat16 where the processor has it), then any.
         pad: encoders of raw waveforms only. ``after`` (null means the same) encodes every clip at its own length;
-            ``before`` fills it up with zeros first, as the original did, which changes the frames of the speech itself.
-        context: Whisper only. ``clip`` (null means the same) encodes the clip's own mel frames; ``full`` fills up the
-            30 s that it was trained on with zeros, and encodes all of them.
+            ``before`` pads it with zeros to the full length first, as the original did, which changes the frames of the
+            speech itself.
+        context: Whisper only. ``clip`` (null means the same) encodes the clip's own mel frames; ``full`` pads it
+            with zeros to the 30 s that Whisper was trained on, and encodes all of them.
     """
 
     kind: Literal["ssl"] = "ssl"

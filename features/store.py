@@ -1,4 +1,4 @@
-"""The HDF5 store of frame features: ``<folder>/<shard>.h5``, one contiguous dataset per layer.
+"""The HDF5 store of frame features: ``features/<set>/<corpus>/<shard>.h5``, one contiguous dataset per layer.
 
 Each shard holds ``layer_<k>`` [sum of frames, D] (with ``storage: int8`` also ``offset_<k>`` and ``scale_<k>`` [N, D],
 and ``noise_<k>`` [1, D]), ``offsets`` [N+1], ``id`` [N], ``checksum`` [N] (CRC-32 of an utterance's frames over all
@@ -6,11 +6,13 @@ layers in order), ``seconds`` [N] (the uncut utterance), and attributes: fingerp
 and cautions. See `data.shards` for the file itself.
 """
 
+import csv
 import hashlib
 import json
 import math
+import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,47 +21,146 @@ import numpy as np
 import torch
 
 from data.errors import UserError
-from data.shards import Rows, Shard, content_digest
-from features.quantisation import quantise, restore
+from data.shards import Rows, Shard, ShardWriter, content_digest, sidecar_path
+from features.quantisation import Noise, quantise, restore
 
 KIND = "emocache-features"
+JOINED = "joined.json"  # the parts of a joined set
+NOT_WANTED = "not_wanted.json"  # in place of shards, where a corpus does not get the set
 
 
-def layer_name(layer: int) -> str:
-    """The name of a layer's dataset."""
-    return f"layer_{layer}"
+class UnstorableError(UserError):
+    """Frames that are not finite, or beyond what their storage can hold."""
 
 
-def layer_rows(layers: Sequence[int], dimension: int, storage: str) -> list[Rows]:
-    """The datasets that hold some layers, in the order of the checksum."""
-    rows = []
-    for layer in layers:
-        if storage == "int8":
-            rows += [
-                Rows(layer_name(layer), "i1", (dimension,)),
-                Rows(f"offset_{layer}", "f2", (dimension,), per="utterance"),
-                Rows(f"scale_{layer}", "f2", (dimension,), per="utterance"),
-            ]
-        else:
-            rows.append(Rows(layer_name(layer), "f2", (dimension,)))
-    return rows
+class FeatureWriter:
+    """Write one shard of features, utterances in any order; it takes its name when it is complete.
 
+    Args:
+        path: ``<shard>.h5``; the folder exists.
+        ids: utterance ids [N].
+        num_frames: of each utterance [N].
+        seconds: of each uncut utterance [N].
+        recipe: what determines the frames; it names their ``layers``, ``dimension`` and ``storage``.
+        frame_rate: frames per second.
+        fingerprint: of the content.
+        provenance: what made it: ``checkpoint``, ``revision``, ``compute_dtype``, ``device``, ``versions``.
+        cautions: what a reader of results must know: a code and a sentence.
 
-def noise_rows(layers: Sequence[int], dimension: int, storage: str) -> list[Rows]:
-    """The datasets that say what int8 costs each dimension; none for float16."""
-    return [Rows(f"noise_{layer}", "f4", (dimension,), per="shard") for layer in layers if storage == "int8"]
+    Raises:
+        UserError: the disk is full.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        ids: Sequence[str],
+        num_frames: Sequence[int],
+        seconds: Sequence[float] | np.ndarray,
+        recipe: dict,
+        frame_rate: float,
+        fingerprint: str,
+        provenance: dict,
+        cautions: dict[str, str] | None = None,
+    ):
+        self._ids = ids
+        self._layers, self._storage = recipe["layers"], recipe["storage"]
+        self._checksums = np.zeros(len(ids), np.uint32)
+        quantised = self._layers if self._storage == "int8" else []
+        self._noise = {layer: Noise(recipe["dimension"]) for layer in quantised}
+        noise_rows = [Rows(f"noise_{layer}", "f4", (recipe["dimension"],), per="shard") for layer in quantised]
+        self._shard = ShardWriter(
+            path,
+            KIND,
+            ids=ids,
+            lengths=num_frames,
+            rows=[*_layer_rows(recipe), Rows("checksum", "u4", per="utterance"), *noise_rows],
+            columns={"seconds": np.asarray(seconds, dtype="<f8")},
+            attributes={
+                "fingerprint": fingerprint,
+                "recipe": json.dumps(recipe, sort_keys=True),
+                "frame_rate": frame_rate,
+                "provenance": json.dumps(provenance, sort_keys=True),
+                "cautions": json.dumps(cautions or {}, sort_keys=True),
+            },
+        )
+
+    def __enter__(self):
+        self._shard.__enter__()
+        return self
+
+    def write(self, indices: Sequence[int], layers: Sequence[np.ndarray]) -> None:
+        """Write utterances of the same number of frames.
+
+        Args:
+            indices: which of ``ids`` they are [B].
+            layers: frames float32 [B, T, D] of each of the recipe's layers.
+
+        Raises:
+            UnstorableError: naming the first utterance whose frames cannot be stored.
+            UserError: the disk is full.
+        """
+        forms = [stored_form(frames, layer, self._storage) for layer, frames in zip(self._layers, layers, strict=True)]
+        stored = {name: values for form in forms for name, values in form.items()}  # dataset -> [B, T, D] or [B, D]
+        finite = np.logical_and.reduce(
+            [np.isfinite(values).reshape(len(indices), -1).all(axis=1) for values in stored.values()]
+        )
+        if not finite.all():
+            identifier = self._ids[indices[int(finite.argmin())]]
+            raise UnstorableError(f"{identifier}: frames that are not finite, or do not fit {self._storage}.")
+        for layer, frames, form in zip(self._layers, layers, forms, strict=True):
+            if layer in self._noise:
+                self._noise[layer].add(frames, restore(*form.values()))
+        for row, index in enumerate(indices):
+            rows = {name: values[row] for name, values in stored.items()}
+            self._shard.write(index, rows)
+            self._checksums[index] = _frames_checksum(list(rows.values()))
+
+    def __exit__(self, kind, error, trace):
+        try:
+            if kind is None:
+                self._shard.set("checksum", self._checksums)
+                for layer, noise in self._noise.items():
+                    self._shard.set(f"noise_{layer}", noise.relative()[None])
+        except BaseException as failure:
+            self._shard.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        self._shard.__exit__(kind, error, trace)
 
 
 def stored_form(frames: np.ndarray, layer: int, storage: str) -> dict[str, np.ndarray]:
-    """Frames float32 [..., T, D] of a layer as they are stored: dataset -> [..., T, D] or [..., D]."""
-    with np.errstate(over="ignore", invalid="ignore"):  # the writer looks for values that do not fit
+    """Frames float32 [..., T, D] of a layer as they are stored: dataset -> [..., T, D] or [..., D].
+
+    Values that do not fit become infinite.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
         if storage == "int8":
-            names = layer_name(layer), f"offset_{layer}", f"scale_{layer}"
+            names = _layer_name(layer), f"offset_{layer}", f"scale_{layer}"
             return dict(zip(names, quantise(frames), strict=True))
-        return {layer_name(layer): frames.astype(np.float16)}
+        return {_layer_name(layer): frames.astype(np.float16)}
 
 
-def frames_checksum(rows: Sequence[np.ndarray]) -> int:
+def _layer_name(layer: int) -> str:
+    return f"layer_{layer}"
+
+
+def _layer_rows(recipe: dict) -> list[Rows]:
+    """The datasets that hold the layers, in the order of the checksum."""
+    shape, rows = (recipe["dimension"],), []
+    for layer in recipe["layers"]:
+        if recipe["storage"] == "int8":
+            rows += [
+                Rows(_layer_name(layer), "i1", shape),
+                Rows(f"offset_{layer}", "f2", shape, per="utterance"),
+                Rows(f"scale_{layer}", "f2", shape, per="utterance"),
+            ]
+        else:
+            rows.append(Rows(_layer_name(layer), "f2", shape))
+    return rows
+
+
+def _frames_checksum(rows: Sequence[np.ndarray]) -> int:
     """CRC-32 of one utterance's rows, as stored, over all datasets in order."""
     checksum = 0
     for values in rows:
@@ -68,7 +169,7 @@ def frames_checksum(rows: Sequence[np.ndarray]) -> int:
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """Where an utterance's frames are: in which shard, as which of its utterances, in which rows."""
 
     shard: int
@@ -77,46 +178,104 @@ class Place:
     stop: int
 
 
+@dataclass(frozen=True)
+class SetName:
+    """Which feature set of which corpus (or joined corpora): ``features/<set>/<corpus>``."""
+
+    set: str
+    corpus: str
+
+    @classmethod
+    def of(cls, folder: Path) -> "SetName":
+        """The name of the features in a folder."""
+        return cls(folder.absolute().parent.name, folder.name)
+
+    def __str__(self):
+        return f"{self.set}/{self.corpus}"
+
+    @property
+    def stage(self) -> str:
+        """The stage that makes them."""
+        return f"extract@{self.corpus}-{self.set}"
+
+    @property
+    def how_to_get(self) -> str:
+        """What to do where they are missing."""
+        return f"Run `dvc pull {self.stage}` if a colleague has made them, else `dvc repro {self.stage}`."
+
+    @property
+    def not_wanted(self) -> str:
+        """What to say where they are needed, but were not to be made."""
+        return (
+            f"corpora.{self.corpus}.features leaves out {self.set}, so there are no features. "
+            f"Add {self.set} there, then `dvc repro`."
+        )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The shards of one corpus: all of a feature set, or a part of a joined one."""
+
+    name: SetName
+    prefix: str  # of its ids and shards: empty, or ``emodb:``
+    shards: list[Shard]
+    skipped: list[str]
+
+
 class FeatureSet:
     """All shards of one feature set, memory-mapped: any utterance's frames by its id.
 
+    A folder with ``joined.json`` stands for the features of several corpora, each in a folder of its own (see
+    `features.index`): they are read from there, and utterances are known as ``<corpus>:<id>``.
+
     Args:
-        folder: ``artifacts/features/<set>``.
+        folder: ``artifacts/features/<set>/<corpus>``, or ``artifacts/features/<set>/<joined>``.
         verify: read every file once and compare its SHA-256; workers of a process that did may leave it out.
 
     Raises:
         UserError: no shard here, or one that is damaged, of another format, or of another recipe than the others; or
-            an utterance that is in two shards.
+            an utterance that is in two shards; or a part of a joined set that is missing, or not what was joined.
     """
 
     def __init__(self, folder: Path, verify: bool = True):
         self.folder = folder
-        paths = sorted(folder.glob("*.h5"))
-        if not paths:
-            raise UserError(f"{folder}: no features here. Run `dvc repro`, or `dvc pull` if a colleague has made them.")
-        self.shards = [Shard(path, KIND, verify) for path in paths]
+        self.name = SetName.of(folder)
+        if (folder / JOINED).exists():
+            self._parts = _joined_parts(folder, verify)
+        elif paths := sorted(folder.glob("*.h5")):
+            shards = [Shard(path, KIND, verify) for path in paths]
+            self._parts = [_Part(self.name, "", shards, _read_skipped(folder))]
+        elif (folder / NOT_WANTED).exists():
+            raise UserError(f"{folder}: {self.name.not_wanted}")
+        else:
+            raise UserError(f"{folder}: no features here. {self.name.how_to_get}")
+        self.shards = [shard for part in self._parts for shard in part.shards]
         self._check_recipes()
-        self.places: dict[str, Place] = {}
-        for number, shard in enumerate(self.shards):
+        self.locations: dict[str, Location] = {}
+        for number, (prefix, shard) in enumerate(self._prefixed_shards()):
             rows = zip(shard.ids, shard.offsets.tolist(), shard.offsets[1:].tolist(), strict=False)
-            for index, (identifier, start, stop) in enumerate(rows):
-                if identifier in self.places:
-                    other = self.shards[self.places[identifier].shard].path.name
+            for index, (name, start, stop) in enumerate(rows):
+                identifier = prefix + name
+                if identifier in self.locations:
+                    other = self.shards[self.locations[identifier].shard].path.name
                     raise UserError(
                         f"{folder}: duplicate utterance id {identifier!r}, in {other} and {shard.path.name}. "
                         f"Remove what should not be there and run `dvc repro`."
                     )
-                self.places[identifier] = Place(number, index, start, stop)
+                self.locations[identifier] = Location(number, index, start, stop)
 
     @cached_property
     def recipe(self) -> dict:
-        """What determines the features beside the sound: kind, layers, storage, the kind's own, the clips'."""
+        """What determines the features beside the audio: kind, layers, storage, the kind's own, the clips'."""
         return json.loads(self.shards[0].attributes["recipe"])
 
     @cached_property
     def provenance(self) -> dict[str, dict]:
         """Per shard what made it: checkpoint (or function) and revision, compute type, device, library versions."""
-        return {shard.path.stem: json.loads(shard.attributes["provenance"]) for shard in self.shards}
+        return {
+            prefix + shard.path.stem: json.loads(shard.attributes["provenance"])
+            for prefix, shard in self._prefixed_shards()
+        }
 
     @cached_property
     def cautions(self) -> dict[str, str]:
@@ -128,9 +287,14 @@ class FeatureSet:
         }
 
     @property
+    def fingerprints(self) -> list[str]:
+        """Of the shards' contents."""
+        return [shard.attributes["fingerprint"] for shard in self.shards]
+
+    @property
     def checkpoints(self) -> list[str]:
         """The names of the checkpoints that the shards' makers gave; equal weights may have several."""
-        return list(dict.fromkeys(each["checkpoint"] for each in self.provenance.values()))
+        return list(dict.fromkeys(provenance["checkpoint"] for provenance in self.provenance.values()))
 
     def mixed_types(self) -> str | None:
         """A sentence that names which shards were computed in which type, if they differ; None if they don't."""
@@ -140,10 +304,21 @@ class FeatureSet:
         if len(types) < 2:
             return None
         named = "; ".join(f"{compute_type}: {', '.join(shards)}" for compute_type, shards in sorted(types.items()))
+        commands = ", ".join(f"`ser store discard {part.name}`" for part in self._parts)
         return (
-            f"Mixed compute types in the features {self.folder.name} ({named}): rounding differs between folds. "
-            f"To encode all of them in one type: `ser store discard {self.folder.name}`, then `dvc repro`."
+            f"Mixed compute types in the features {self.name} ({named}): rounding differs between folds. "
+            f"To encode all of them in one type: {commands}, then `dvc repro`."
         )
+
+    @property
+    def stages(self) -> list[str]:
+        """The stages that make these features: one, or one per corpus of a joined set."""
+        return [part.name.stage for part in self._parts]
+
+    @property
+    def skipped(self) -> set[str]:
+        """The ids of utterances that have no features, because their audio cannot be used."""
+        return {part.prefix + identifier for part in self._parts for identifier in part.skipped}
 
     def worst_noise(self) -> tuple[float, int, int] | None:
         """The largest noise of int8, as a share of its dimension's deviation, with its layer and dimension.
@@ -153,7 +328,7 @@ class FeatureSet:
         if not self.is_quantised:
             return None
         noise = {layer: np.max([rows[0] for rows in self._rows(f"noise_{layer}")], axis=0) for layer in self.layers}
-        layer = max(noise, key=lambda each: noise[each].max())
+        layer = max(noise, key=lambda candidate: noise[candidate].max())
         return float(noise[layer].max()), layer, int(noise[layer].argmax())
 
     def noise_sentence(self) -> str | None:
@@ -166,6 +341,11 @@ class FeatureSet:
             f"int8 adds noise of at most {share:.1%} of a dimension's deviation "
             f"(layer {layer}, dimension {dimension}{ratio})"
         )
+
+    def remarks(self) -> list[str]:
+        """What a person who makes the features should know of them: cautions, mixed types, the cost of int8."""
+        warnings = [*self.cautions.values(), *filter(None, [self.mixed_types()])]
+        return [*(f"warning: {warning}" for warning in warnings), *filter(None, [self.noise_sentence()])]
 
     @property
     def layers(self) -> list[int]:
@@ -181,20 +361,21 @@ class FeatureSet:
     def seconds(self) -> dict[str, float]:
         """Id -> seconds of the uncut utterance."""
         return {
-            identifier: float(seconds)
-            for shard in self.shards
+            prefix + identifier: float(seconds)
+            for prefix, shard in self._prefixed_shards()
             for identifier, seconds in zip(shard.ids, shard.column("seconds"), strict=True)
         }
 
     @cached_property
     def digest(self) -> str:
-        """Names the bytes of the whole set: SHA-256 of the shards' own, in order."""
-        return hashlib.sha256("".join(content_digest(shard.path) for shard in self.shards).encode()).hexdigest()
+        """Names the bytes of the whole set, of its own corpora only: SHA-256 of the shards' own, in order."""
+        digests = [prefix + content_digest(shard.path) for prefix, shard in self._prefixed_shards()]
+        return hashlib.sha256("".join(digests).encode()).hexdigest()
 
     def num_frames(self, identifier: str) -> int:
         """T of one utterance."""
-        place = self.places[identifier]
-        return place.stop - place.start
+        location = self.locations[identifier]
+        return location.stop - location.start
 
     def check_layers(self, layers: list[int]) -> list[int]:
         """The layers themselves.
@@ -214,14 +395,15 @@ class FeatureSet:
         Raises:
             UserError: the utterance or the layer is not stored.
         """
-        if identifier not in self.places:
+        if identifier not in self.locations:
             raise UserError(f"{self.folder}: no utterance {identifier!r}.")
         self.check_layers([layer])
-        place = self.places[identifier]
-        rows = self.maps(layer)[place.shard][place.start : place.stop]
+        location = self.locations[identifier]
+        rows = self.maps(layer)[location.shard][location.start : location.stop]
         if not self.is_quantised:
             return rows
-        return restore(rows, *(each[place.shard][place.index] for each in self.offsets_and_scales(layer)))
+        offsets, scales = self.offsets_and_scales(layer)
+        return restore(rows, offsets[location.shard][location.index], scales[location.shard][location.index])
 
     def mean_frame(self, identifier: str, layers: Sequence[int]) -> np.ndarray:
         """One utterance's mean over its frames and over some layers: float32 [D]."""
@@ -240,7 +422,7 @@ class FeatureSet:
 
     def maps(self, layer: int) -> list[np.ndarray]:
         """One layer of every shard as it is stored, memory-mapped [frames, D]."""
-        return self._rows(layer_name(layer))
+        return self._rows(_layer_name(layer))
 
     def offsets_and_scales(self, layer: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Offsets and scales of one layer of every shard, memory-mapped [N, D]; only if `is_quantised`."""
@@ -268,13 +450,60 @@ class FeatureSet:
                 frames[row, position, : lengths[row]] = torch.from_numpy(self.frames(identifier, layer))
         return frames, lengths
 
+    def _prefixed_shards(self) -> Iterator[tuple[str, Shard]]:
+        """Every shard, with what stands before its name and its ids."""
+        return ((part.prefix, shard) for part in self._parts for shard in part.shards)
+
     def _check_recipes(self) -> None:
         recipes = {shard.attributes["recipe"] for shard in self.shards}
         if len(recipes) > 1:
             raise UserError(
                 f"{self.folder}: its shards were made by {len(recipes)} different recipes. "
-                f"Delete the folder and run `dvc repro`: rm -r {self.folder}"
+                f"Delete them and make them again: rm -r {' '.join(str(folder) for folder in self._folders)}, "
+                f"then dvc repro {' '.join(self.stages)}"
             )
+
+    @property
+    def _folders(self) -> list[Path]:
+        """The folders that hold the shards."""
+        return list(dict.fromkeys(shard.path.parent for shard in self.shards))
+
+
+def _joined_parts(folder: Path, verify: bool) -> list[_Part]:
+    """The parts of a joined set, checked to be those that were joined."""
+    try:
+        listing = json.loads((folder / JOINED).read_text())
+        listed = {
+            corpus: (folder / part["folder"], dict(part["shards"]), list(part["skipped"]))
+            for corpus, part in sorted(listing.items())
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{folder / JOINED}: damaged. Delete it, then `dvc repro`: rm {folder / JOINED}") from None
+    parts = []
+    for corpus, (part_folder, digests, skipped) in listed.items():
+        name = SetName(folder.absolute().parent.name, corpus)
+        shards = []
+        for file, digest in sorted(digests.items()):
+            path = Path(os.path.normpath(part_folder / file))
+            if not (path.exists() and sidecar_path(path).exists()):
+                raise UserError(f"{path}: missing, and {folder} needs it. {name.how_to_get}")
+            if content_digest(path) != digest:
+                raise UserError(
+                    f"{path}: these are not the features that {folder / JOINED} lists. Run `dvc pull {name.stage}` for "
+                    f"those, or `dvc repro {name.stage}` and then `dvc repro` to join what is here now."
+                )
+            shards.append(Shard(path, KIND, verify))
+        parts.append(_Part(name, f"{corpus}:", shards, skipped))
+    return parts
+
+
+def _read_skipped(folder: Path) -> list[str]:
+    """The ids in ``skipped.csv``, where there is one."""
+    listing = folder / "skipped.csv"
+    if not listing.exists():
+        return []
+    with listing.open(newline="", encoding="utf-8") as file:
+        return [row["id"] for row in csv.DictReader(file)]
 
 
 def verify_shard(path: Path) -> list[str]:
@@ -283,14 +512,13 @@ def verify_shard(path: Path) -> list[str]:
         shard = Shard(path, KIND)
     except UserError as error:
         return [str(error)]
-    recipe = json.loads(shard.attributes["recipe"])
-    datasets = layer_rows(recipe["layers"], recipe["dimension"], recipe["storage"])
+    datasets = _layer_rows(json.loads(shard.attributes["recipe"]))
     maps = [(shard.rows(dataset.name), dataset.per) for dataset in datasets]
     problems = []
-    for place, identifier in enumerate(shard.ids):
-        own = slice(*shard.offsets[place : place + 2])
-        frames = [rows[own] if per == "frame" else rows[place] for rows, per in maps]
-        if frames_checksum(frames) != shard.column("checksum")[place]:
+    for index, identifier in enumerate(shard.ids):
+        own = slice(*shard.offsets[index : index + 2])
+        frames = [rows[own] if per == "frame" else rows[index] for rows, per in maps]
+        if _frames_checksum(frames) != shard.column("checksum")[index]:
             problems.append(f"{path}: {identifier}: checksum differs")
         if not all(np.isfinite(layer).all() for layer in frames):
             problems.append(f"{path}: {identifier}: values that are not finite")

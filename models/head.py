@@ -28,12 +28,10 @@ class HeadSettings(Settings):
 
     Attributes:
         model: the head's name in the registry.
-        features: the feature set.
         layers: which of the stored layers it reads: a list, or ``all``; null: the last one.
     """
 
     model: str
-    features: str
     layers: Layers | None = None
 
     def choose_layers(self, stored: list[int]) -> list[int]:

@@ -4,7 +4,9 @@
 - `evaluations`: everything that was evaluated
 - `examples`: attention and waveforms of a few test utterances
 - `cost`: what extraction and training cost, as far as it was measured here
-- `page`: the heads side by side, as one HTML page (`report.html.j2` is its template)
+- `section`: what is shown of one task; `wording`: the sentences at its head
+- `across_corpora`: within-corpus beside cross-corpus, over all tasks
+- `page`: the whole as one HTML page (its parts are in `templates`)
 - `figures`: the page's figures as pictures
 - `plot_data`: the page's figures as tables
 """

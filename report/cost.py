@@ -9,29 +9,31 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
+from evaluation.results import Details
 
-def costs(evaluations: Sequence[dict], measured: Path) -> dict[str, list[dict]]:
+
+def costs(heads: Sequence[Details], measured: Path) -> dict[str, list[dict]]:
     """`feature_costs` and `head_costs` of the heads that were trained here."""
-    trained = [each for each in evaluations if "features" in each["run"]]
+    trained = [head for head in heads if head.training]
     return {"features": feature_costs(trained, measured), "heads": head_costs(trained, measured)}
 
 
-def feature_costs(evaluations: Sequence[dict], measured: Path) -> list[dict]:
-    """A row per feature set.
+def feature_costs(heads: Sequence[Details], measured: Path) -> list[dict]:
+    """A row per feature set and corpus.
 
     Args:
-        evaluations: details.json of each head, with ``run`` and ``fingerprints``.
+        heads: those that were trained.
         measured: ``artifacts/measured``.
 
     Returns:
-        ``set``, ``clips`` (measured) and ``of`` (all of the set); where any were measured also ``device``,
-        ``ms_per_clip``, ``peak_megabytes`` and ``peak_gpu_megabytes`` (None without a GPU).
+        ``features`` (``<set>/<corpus>``), ``clips`` (measured) and ``of`` (all of them); where any were measured also
+        ``device``, ``ms_per_clip``, ``peak_megabytes`` and ``peak_gpu_megabytes`` (None without a GPU).
     """
     rows = []
-    for name, each in {each["run"]["features"]["set"]: each for each in evaluations}.items():
-        shards = _measurements(measured / "features", each["fingerprints"]["features"])
+    for name, training in {head.features: head.training for head in heads}.items():
+        shards = _measurements(measured / "features", training.fingerprints.features)
         clips = sum(shard["clips"] for shard in shards)
-        row = {"set": name, "clips": clips, "of": each["run"]["clips"]}
+        row = {"features": name, "clips": clips, "of": training.features.clips}
         if clips:
             seconds = sum(shard["seconds"] for shard in shards)
             row |= {"ms_per_clip": 1000 * seconds / clips, **_machine(shards)}
@@ -39,11 +41,11 @@ def feature_costs(evaluations: Sequence[dict], measured: Path) -> list[dict]:
     return rows
 
 
-def head_costs(evaluations: Sequence[dict], measured: Path) -> list[dict]:
+def head_costs(heads: Sequence[Details], measured: Path) -> list[dict]:
     """A row per head.
 
     Args:
-        evaluations: details.json of each head, with ``fingerprints``.
+        heads: those that were trained.
         measured: ``artifacts/measured``.
 
     Returns:
@@ -52,10 +54,10 @@ def head_costs(evaluations: Sequence[dict], measured: Path) -> list[dict]:
         ``predict_ms`` (per utterance), ``peak_megabytes`` and ``peak_gpu_megabytes`` (None without a GPU).
     """
     rows = []
-    for each in evaluations:
-        expected = each["fingerprints"]["head"]
+    for head in heads:
+        expected = head.training.fingerprints.head
         runs = _measurements(measured / "heads", expected)
-        row = {"head": each["head"], "runs": len(runs), "of": len(expected)}
+        row = {"head": head.head, "runs": len(runs), "of": len(expected)}
         if runs:
             epochs = [seconds for run in runs for seconds in run["seconds_per_epoch"]]
             trained = sum(run["utterances"] * len(run["seconds_per_epoch"]) for run in runs)
@@ -72,10 +74,10 @@ def head_costs(evaluations: Sequence[dict], measured: Path) -> list[dict]:
 
 
 def _machine(measurements: Sequence[dict]) -> dict:
-    gpu = [each["peak_gpu_megabytes"] for each in measurements if each["peak_gpu_megabytes"] is not None]
+    gpu = [piece["peak_gpu_megabytes"] for piece in measurements if piece["peak_gpu_megabytes"] is not None]
     return {
-        "device": ", ".join(sorted({each["device"] for each in measurements})),
-        "peak_megabytes": max(each["peak_megabytes"] for each in measurements),
+        "device": ", ".join(sorted({piece["device"] for piece in measurements})),
+        "peak_megabytes": max(piece["peak_megabytes"] for piece in measurements),
         "peak_gpu_megabytes": max(gpu, default=None),
     }
 
@@ -87,4 +89,4 @@ def _measurements(folder: Path, fingerprints: Sequence[str]) -> list[dict]:
         with suppress(ValueError):  # a stage was killed while it wrote: not measured
             content = json.loads(path.read_text())
             found[content["fingerprint"]] = content
-    return [found[each] for each in fingerprints if each in found]
+    return [found[fingerprint] for fingerprint in fingerprints if fingerprint in found]

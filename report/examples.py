@@ -1,6 +1,7 @@
-"""Where a head attends in a few test utterances, right and wrong."""
+"""Where a head attends in a few test utterances, correct and wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -8,58 +9,73 @@ import pandas as pd
 
 from data.errors import UserError
 from data.manifest import nearest
+from evaluation.evaluation import Evaluation
 
-_RIGHT, _WRONG = 2, 2
+_CORRECT, _WRONG = 2, 2
 _ENVELOPE_POINTS = 400
-COLUMNS = ["id", "place", "label", "predicted", "confidence", "speaker", "second", "attention"]
+_COLUMNS = ["id", "corpus", "example", "label", "predicted", "confidence", "speaker", "second", "attention"]
 
 
-def attention_of_examples(
-    predictions: pd.DataFrame, attention: Sequence[np.ndarray], frame_rate: float, asked: Sequence[str]
-) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Examples:
+    """Test utterances of a head that are drawn.
+
+    Attributes:
+        attention: from `attention_over_time`; without rows for a head that does not attend.
+        waveforms: id -> `envelope`; none unless they are asked for.
+    """
+
+    attention: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_COLUMNS))
+    waveforms: Mapping[str, dict[str, list[float]]] = field(default_factory=dict)
+
+
+def attention_of_examples(evaluation: Evaluation, wanted: Sequence[str]) -> pd.DataFrame:
     """Some test utterances of the first seed, and the attention on them; empty for heads that do not attend.
 
     Args:
-        predictions: predictions.csv of an evaluation.
-        attention: of the first seed's rows of it, in order; empty for heads that do not attend.
-        frame_rate: frames per second.
-        asked: ids of utterances; none chooses.
+        evaluation: of a head.
+        wanted: ids of utterances, of this task or of others; with none, some are chosen.
 
     Returns:
         As `attention_over_time`.
+    """
+    predictions = evaluation.predictions
+    first = predictions[predictions["seed"] == predictions["seed"].min()].reset_index(drop=True)
+    if not evaluation.attention:
+        return attention_over_time(first.head(0), [], frame_rate=1)
+    chosen = choose_examples(first, wanted)
+    attention = [evaluation.attention[row] for row in chosen.index]
+    return attention_over_time(chosen, attention, evaluation.details.training.features.frame_rate)
+
+
+def check_examples(evaluations: Sequence[Evaluation], wanted: Sequence[str]) -> None:
+    """Refuse ids that no task tests.
 
     Raises:
-        UserError: an id that is not among the test utterances.
+        UserError: naming one, and the nearest that is tested.
     """
-    first = predictions[predictions["seed"] == predictions["seed"].min()].reset_index(drop=True)
-    chosen = choose_examples(first, asked)
-    if not attention:
-        return attention_over_time(chosen.head(0), [], frame_rate)
-    return attention_over_time(chosen, [attention[place] for place in chosen.index], frame_rate)
+    tested = set().union(*(evaluation.predictions["id"] for evaluation in evaluations))
+    for identifier in wanted:
+        if identifier not in tested:
+            raise UserError(f"report.examples: no test utterance {identifier!r}{nearest(identifier, sorted(tested))}")
 
 
-def choose_examples(test: pd.DataFrame, asked: Sequence[str]) -> pd.DataFrame:
+def choose_examples(test: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
     """The rows of test predictions to draw.
 
     Args:
         test: one run's test predictions, with ``id, label, predicted, confidence``.
-        asked: ids.
+        wanted: ids.
 
     Returns:
-        The rows asked for; else the two most confident right ones and the two most confident wrong ones, each of a
-        different class where there are several.
-
-    Raises:
-        UserError: an id that is not among them.
+        The rows that are wanted; with none wanted, the two most confident correct ones and the two most confident wrong
+        ones, each of a different class where there are several.
     """
-    for identifier in asked:
-        if identifier not in set(test["id"]):
-            raise UserError(f"report.examples: no test utterance {identifier!r}{nearest(identifier, test['id'])}")
-    if asked:
-        return test[test["id"].isin(asked)]
+    if wanted:
+        return test[test["id"].isin(wanted)]
     test = test.sort_values("confidence", ascending=False, kind="stable")
-    right = test["label"] == test["predicted"]
-    return pd.concat([_first_of_classes(test[right], _RIGHT), _first_of_classes(test[~right], _WRONG)])
+    correct = test["label"] == test["predicted"]
+    return pd.concat([_first_of_classes(test[correct], _CORRECT), _first_of_classes(test[~correct], _WRONG)])
 
 
 def attention_over_time(examples: pd.DataFrame, attention: Sequence[np.ndarray], frame_rate: float) -> pd.DataFrame:
@@ -71,28 +87,29 @@ def attention_over_time(examples: pd.DataFrame, attention: Sequence[np.ndarray],
         frame_rate: frames per second.
 
     Returns:
-        `COLUMNS`, a row per frame; ``attention`` is relative to an even spread, which is 1.
+        A row per frame with ``second`` and ``attention``, relative to an even spread, which is 1; the example's number
+        and its columns of the predictions.
     """
     tables = [
         pd.DataFrame(
             {
-                **{name: row[name] for name in ("id", "label", "predicted", "confidence", "speaker")},
-                "place": place,
+                **{name: row[name] for name in _COLUMNS if name in row.index},
+                "example": number,
                 "second": (np.arange(len(weights)) + 0.5) / frame_rate,
                 "attention": weights * len(weights),
             }
         )
-        for place, ((_, row), weights) in enumerate(zip(examples.iterrows(), attention, strict=True))
+        for number, ((_, row), weights) in enumerate(zip(examples.iterrows(), attention, strict=True))
     ]
-    return pd.concat(tables)[COLUMNS] if tables else pd.DataFrame(columns=COLUMNS)
+    return pd.concat(tables)[_COLUMNS] if tables else pd.DataFrame(columns=_COLUMNS)
 
 
-def read_waveforms(folder: Path, identifiers: Sequence[str]) -> dict[str, dict[str, list[float]]]:
-    """Some clips' waveforms as they are drawn.
+def read_waveforms(attention: pd.DataFrame, folders: Mapping[str, Path]) -> dict[str, dict[str, list[float]]]:
+    """The waveforms of some examples as they are drawn.
 
     Args:
-        folder: ``artifacts/clips/<recipe>``.
-        identifiers: utterance ids.
+        attention: from `attention_of_examples`.
+        folders: corpus -> the folder of its clips.
 
     Returns:
         Id -> `envelope`.
@@ -100,26 +117,28 @@ def read_waveforms(folder: Path, identifiers: Sequence[str]) -> dict[str, dict[s
     Raises:
         UserError: the clips are not here.
     """
-    from data.clips import open_clips  # it imports torch, which takes a while
+    from data.clips import open_clips, read_samples  # it imports torch, which takes a while
 
     found = {}
-    for path in sorted(folder.glob("*.h5")):
-        shard = open_clips(path)
-        for identifier in set(identifiers) & set(shard.ids):
-            place = shard.ids.index(identifier)
-            waveform = shard.rows("waveform")[shard.offsets[place] : shard.offsets[place + 1]]
-            found[identifier] = envelope(waveform, shard.attributes["sample_rate"])
-    if missing := sorted(set(identifiers) - set(found)):
-        raise UserError(
-            f"report.waveforms: true needs the clips of {', '.join(missing)} in {folder}. Get them with "
-            "`dvc pull preprocess`, or set it to false."
-        )
+    examples = attention[["id", "corpus"]].drop_duplicates()
+    for corpus, rows in examples.groupby("corpus"):
+        plain = {identifier.removeprefix(f"{corpus}:"): identifier for identifier in rows["id"]}
+        for path in sorted(folders[corpus].glob("*.h5")):
+            shard = open_clips(path)
+            for name in set(plain) & set(shard.ids):
+                index = shard.ids.index(name)
+                found[plain[name]] = envelope(read_samples(shard, index), shard.attributes["sample_rate"])
+        if missing := sorted(set(plain.values()) - set(found)):
+            raise UserError(
+                f"report.waveforms: true needs the clips of {', '.join(missing)} in {folders[corpus]}. Get them with "
+                "`dvc pull preprocess`, or set it to false."
+            )
     return found
 
 
 def envelope(waveform: np.ndarray, sample_rate: int) -> dict[str, list[float]]:
-    """A waveform int16 [num_samples] as drawn: per column ``second``, ``low`` and ``high`` (-1 to 1)."""
-    parts = [part for part in np.array_split(waveform / 32768, _ENVELOPE_POINTS) if len(part)]
+    """A waveform [num_samples], from -1 to 1, as drawn: per column ``second``, ``low`` and ``high`` (-1 to 1)."""
+    parts = [part for part in np.array_split(waveform, _ENVELOPE_POINTS) if len(part)]
     seconds = np.cumsum([0, *(len(part) for part in parts[:-1])]) / sample_rate
     return {
         "second": np.round(seconds, 4).tolist(),

@@ -1,15 +1,18 @@
-"""Pictures for the report: SVG that reads on light and on dark paper."""
+"""Pictures for the report: SVG that is legible on a light and on a dark background."""
 
 import html
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
 import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from evaluation.comparison import Comparison
+from evaluation.results import Details, LayerWeight
 
 _INK = "#7d8590"  # legible on white and on near-black
 _COLOURS = ("#2f81f7", "#d4622a", "#2f9e63", "#a259d9", "#c9a227", "#d6409f", "#1f9fb4", "#8b6f4e")
@@ -22,52 +25,55 @@ _LINES = {
 }
 
 
-def colour(place: int) -> str:
-    """The colour of the head at some place."""
-    return _COLOURS[place % len(_COLOURS)]
+def colour(position: int) -> str:
+    """The colour of the head at some position."""
+    return _COLOURS[position % len(_COLOURS)]
 
 
-def intervals(heads: Sequence[str], summaries: Sequence[dict], chance: float) -> str:
+def intervals(heads: Sequence[Details], colours: Mapping[str, str], chance: float) -> str:
     """Each head's UA with its interval, one below the other, and chance as a line: SVG."""
     figure, axes = _new_figure(_WIDTH, 0.7 + 0.42 * len(heads))
-    for place, ua in enumerate(summaries):
-        _interval(axes, place, ua["mean"], ua["low"], ua["high"], colour(place))
+    for row, head in enumerate(heads):
+        ua = head.metrics["ua"]
+        _interval(axes, row, ua.mean, ua.low, ua.high, colours[head.head])
     _line_across(axes, 100 * chance, "chance")
-    _rows(axes, heads)
+    _rows(axes, [head.head for head in heads])
     axes.set_xlabel("UA in %, pooled over folds, with 95 % interval over speakers")
-    return _svg(figure, "UA of each head with its interval; the table below has the numbers")
+    return _svg(figure, f"UA of {_named(heads)} with intervals; the table below has the numbers")
 
 
-def differences(comparisons: Sequence[dict], places: Sequence[int], reference: str) -> str:
+def differences(comparisons: Sequence[Comparison], colours: Mapping[str, str], reference: str) -> str:
     """Each head's UA minus the reference's, with its interval: SVG."""
     figure, axes = _new_figure(_WIDTH, 0.7 + 0.42 * len(comparisons))
-    for row, (comparison, place) in enumerate(zip(comparisons, places, strict=True)):
-        _interval(axes, row, comparison["ua"], comparison["ua_low"], comparison["ua_high"], colour(place), "+.1f")
+    for row, comparison in enumerate(comparisons):
+        ua = comparison.metrics["ua"]
+        _interval(axes, row, ua.value, ua.low, ua.high, colours[comparison.head], "+.1f")
     _line_across(axes, 0, reference)
-    _rows(axes, [each["head"] for each in comparisons])
+    _rows(axes, [comparison.head for comparison in comparisons])
     axes.set_xlabel(f"UA minus that of {reference}, percentage points, with 95 % interval over speakers")
-    return _svg(figure, f"Difference of each head to {reference}; the table below has the numbers")
+    return _svg(figure, f"Difference between each head and {reference}; the table below has the numbers")
 
 
-def leakage(evaluations: Sequence[dict], places: Sequence[int]) -> str:
+def leakage(heads: Sequence[Details], colours: Mapping[str, str]) -> str:
     """Speaker identification accuracy from each head's embedding, and from raw features: SVG."""
-    figure, axes = _new_figure(_WIDTH, 0.9 + 0.42 * len(evaluations))
-    for row, (each, place) in enumerate(zip(evaluations, places, strict=True)):
-        values = [fold["embedding"] for fold in each["leakage"]["per_fold"]]
-        _interval(axes, row, each["leakage"]["mean"]["embedding"], min(values), max(values), colour(place))
-        raw = 100 * each["leakage"]["mean"]["raw"]
-        axes.plot(raw, row, "D", markerfacecolor="none", color=_INK, label=None if row else "raw features, pooled")
-    mean = evaluations[0]["leakage"]["mean"]
-    _line_across(axes, 100 * mean["chance"], "chance", above=1.35)
-    if mean["session_gender"] > mean["chance"]:
-        _line_across(axes, 100 * mean["session_gender"], "session and gender alone", above=1.35)
-    _rows(axes, [each["head"] for each in evaluations], above=1.5)
+    figure, axes = _new_figure(_WIDTH, 0.9 + 0.42 * len(heads))
+    for row, head in enumerate(heads):
+        probe = head.training.leakage
+        values = [fold.embedding for fold in probe.per_fold]
+        _interval(axes, row, probe.mean.embedding, min(values), max(values), colours[head.head])
+        label = None if row else "raw features, pooled"
+        axes.plot(100 * probe.mean.raw, row, "D", markerfacecolor="none", color=_INK, label=label)
+    mean = heads[0].training.leakage.mean
+    _line_across(axes, 100 * mean.chance, "chance", above=1.35)
+    if mean.session_gender > mean.chance:
+        _line_across(axes, 100 * mean.session_gender, "session and gender alone", above=1.35)
+    _rows(axes, [head.head for head in heads], above=1.5)
     axes.set_xlabel("balanced accuracy over speakers in %; bar: range over folds")
     _legend(axes, loc="lower center", bbox_to_anchor=(0.5, 1))
-    return _svg(figure, "Speaker leakage of each head; the table below has the numbers")
+    return _svg(figure, f"Speaker leakage of {_named(heads)}; the table below has the numbers")
 
 
-def learning_curves(head: str, curve: pd.DataFrame, place: int) -> str:
+def learning_curves(head: str, curve: pd.DataFrame, shade: str) -> str:
     """What training measured by epoch, mean over folds and seeds, a panel per quantity that was measured: SVG."""
     curve = curve[~curve["series"].isin(["training WA", "training F1"])]  # they would hide the others
     panels = [name for name in _PANELS if name in set(curve["panel"])]
@@ -84,7 +90,7 @@ def learning_curves(head: str, curve: pd.DataFrame, place: int) -> str:
                 values["epoch"],
                 (100 if name == "scores" else 1) * values["value"],
                 _LINES.get(series, "-"),
-                color=_INK if series.startswith(("training", "speakers")) else colour(place),
+                color=_INK if series.startswith(("training", "speakers")) else shade,
                 marker="." if len(values) == 1 else None,
                 label=series,
             )
@@ -92,63 +98,68 @@ def learning_curves(head: str, curve: pd.DataFrame, place: int) -> str:
             columns = {"loss": 3, "scores": 2}[name]
             above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "ncols": columns}  # free of the curves
             _legend(axes, **above, handlelength=1.8, labelspacing=0.2, columnspacing=1)
-        axes.set_ylabel("scores, %" if name == "scores" else name)
+        axes.set_ylabel("score, %" if name == "scores" else name)
         axes.set_xlabel("epoch")
         axes.set_xlim(curve["epoch"].min() - 0.5, curve["epoch"].max() + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True)
     return _svg(figure, f"Learning curves of {head}: {', '.join(panels)}")
 
 
-def reliability(evaluations: Sequence[dict], places: Sequence[int]) -> str:
+def reliability(heads: Sequence[Details], colours: Mapping[str, str]) -> str:
     """Accuracy by confidence, a small diagram per head: SVG."""
-    columns = min(4, len(evaluations))
-    rows = -(-len(evaluations) // columns)
+    columns = min(4, len(heads))
+    rows = -(-len(heads) // columns)
     figure = Figure(figsize=(_WIDTH, 2.1 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
-    for each, place, axes in zip_longest(evaluations, places, grid):
+    for head, axes in zip_longest(heads, grid):
         _style(figure, axes)
-        if each is None:
+        if head is None:
             axes.set_axis_off()
             continue
-        bins = each["calibration"]["bins"]
+        bins, shade = head.calibration.bins, colours[head.head]
         axes.plot([0, 100], [0, 100], ":", color=_INK)
-        confidence = [100 * bin["confidence"] for bin in bins]
-        accuracy = [100 * bin["accuracy"] for bin in bins]
-        axes.plot(confidence, accuracy, color=colour(place), linewidth=1.2)
-        axes.scatter(confidence, accuracy, [8 + 150 * bin["share"] for bin in bins], color=colour(place), alpha=0.8)
-        axes.set_title(each["head"], fontsize=9, color=_INK)
+        confidence = [100 * bin.confidence for bin in bins]
+        accuracy = [100 * bin.accuracy for bin in bins]
+        axes.plot(confidence, accuracy, color=shade, linewidth=1.2)
+        axes.scatter(confidence, accuracy, [8 + 150 * bin.share for bin in bins], color=shade, alpha=0.8)
+        axes.set_title(head.head, fontsize=9, color=_INK)
     figure.supxlabel("confidence, %", color=_INK, fontsize=10)
     figure.supylabel("accuracy, %", color=_INK, fontsize=10)
-    return _svg(figure, "Reliability: accuracy by confidence of each head; the table below has the calibration errors")
+    return _svg(figure, f"Accuracy by confidence of {_named(heads)}; the table below has the calibration errors")
 
 
 def embedding(head: str, points: pd.DataFrame, classes: Sequence[str]) -> str:
-    """t-SNE of one run, coloured by emotion and by speaker; test speakers filled, validation speakers hollow: SVG."""
-    figure = Figure(figsize=(_WIDTH, 3.9), layout="constrained")
-    speakers = sorted(points["speaker"].unique())
-    for axes, by, names in zip(figure.subplots(1, 2), ("emotion", "speaker"), (classes, speakers), strict=True):
+    """t-SNE of one run, by emotion, by speaker, and by corpus where there are several: SVG.
+
+    Test speakers are filled, validation speakers hollow.
+    """
+    names = {"emotion": list(classes), "speaker": sorted(points["speaker"].unique())}
+    if points["corpus"].nunique() > 1:
+        names["corpus"] = sorted(points["corpus"].unique())
+    figure = Figure(figsize=(_WIDTH, 3.9 if len(names) == 2 else 3.2), layout="constrained")
+    for axes, (by, groups) in zip(figure.subplots(1, len(names)), names.items(), strict=True):
         _style(figure, axes)
         axes.grid(False)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
-        for place, name in enumerate(names):
+        for position, name in enumerate(groups):
             rows = points[points[by] == name]
-            marker = _MARKERS[place % len(_MARKERS)]
-            for role, face in (("test", colour(place)), ("validation", "none")):
+            shade, marker = colour(position), _MARKERS[position % len(_MARKERS)]
+            for role, face in (("test", shade), ("validation", "none")):
                 some = rows[rows["role"] == role]
-                how = {"facecolors": face, "edgecolors": colour(place), "linewidths": 0.8, "rasterized": True}
+                how = {"facecolors": face, "edgecolors": shade, "linewidths": 0.8, "rasterized": True}
                 axes.scatter(some["x"], some["y"], 16, marker=marker, **how)
-            axes.scatter([], [], 24, color=colour(place), marker=marker, label=name)
+            axes.scatter([], [], 24, color=shade, marker=marker, label=name)
         axes.set_title(f"by {by}", fontsize=10, color=_INK)
-        columns = min(4, len(names))
+        columns = min(4 if len(names) == 2 else 2, len(groups))
         _legend(axes, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=columns, handletextpad=0.1, columnspacing=0.8)
-    return _svg(figure, f"Embedding of {head} in two dimensions, by emotion and by speaker")
+    return _svg(figure, f"Embedding of {head} in two dimensions, by {', '.join(names)}")
 
 
-def attention(head: str, table: pd.DataFrame, waveforms: dict | None, place: int) -> str:
+def attention(head: str, table: pd.DataFrame, waveforms: Mapping[str, dict], shade: str) -> str:
     """Attention over time in some utterances, under the waveform where there is one: SVG."""
-    examples = list(table.groupby("place"))
+    examples = list(table.groupby("example"))
     figure = Figure(figsize=(_WIDTH, 1.75 * len(examples)), layout="constrained")
     longest = table["second"].max()
     for axes, (_, rows) in zip(figure.subplots(len(examples), 1, squeeze=False).flat, examples, strict=True):
@@ -162,28 +173,30 @@ def attention(head: str, table: pd.DataFrame, waveforms: dict | None, place: int
             largest = max(map(abs, wave["low"] + wave["high"])) or 1
             top.set_ylim(-5 * largest, 1.2 * largest)  # the upper part of the picture
             top.set_axis_off()
-        axes.fill_between(rows["second"], rows["attention"], color=colour(place), alpha=0.35, linewidth=0)
-        axes.plot(rows["second"], rows["attention"], color=colour(place), linewidth=1.2)
+        axes.fill_between(rows["second"], rows["attention"], color=shade, alpha=0.35, linewidth=0)
+        axes.plot(rows["second"], rows["attention"], color=shade, linewidth=1.2)
         axes.axhline(1, color=_INK, linestyle=":", linewidth=1)
         axes.set_ylim(0, rows["attention"].max() * (1.9 if waveforms else 1.1))
         axes.set_xlim(0, longest)
-        right = first["label"] == first["predicted"]
-        verdict = f"correct: {first['label']}" if right else f"wrong: {first['predicted']} instead of {first['label']}"
+        correct = first["label"] == first["predicted"]
+        verdict = (
+            f"correct: {first['label']}" if correct else f"wrong: {first['predicted']} instead of {first['label']}"
+        )
         title = f"{first['id']}, {verdict} (confidence {100 * first['confidence']:.0f} %)"
         axes.set_title(title, fontsize=9, color=_INK, loc="left")
         axes.set_ylabel("attention", fontsize=9)
-    axes.set_xlabel("second")
+    axes.set_xlabel("time, s")
     return _svg(figure, f"Attention of {head} over time in {len(examples)} utterances")
 
 
-def layer_weights(head: str, weights: Sequence[dict], place: int) -> str:
-    """The weight of each layer, with its range over folds and seeds, and an even mixture as a line: SVG."""
+def layer_weights(head: str, weights: Sequence[LayerWeight], shade: str) -> str:
+    """The weight of each layer, with its range over folds and seeds, and equal weights as a line: SVG."""
     figure, axes = _new_figure(_WIDTH, 2.2)
-    layers = [row["layer"] for row in weights]
-    values = [row["weight"] for row in weights]
-    below = [row["weight"] - row["least"] for row in weights]
-    above = [row["most"] - row["weight"] for row in weights]
-    axes.bar(layers, values, color=colour(place), alpha=0.8)
+    layers = [row.layer for row in weights]
+    values = [row.weight for row in weights]
+    below = [row.weight - row.least for row in weights]
+    above = [row.most - row.weight for row in weights]
+    axes.bar(layers, values, color=shade, alpha=0.8)
     axes.errorbar(layers, values, [below, above], fmt="none", ecolor=_INK, elinewidth=1)
     axes.axhline(1 / len(weights), color=_INK, linestyle=":", linewidth=1.2)
     axes.set_xticks(layers)
@@ -191,6 +204,10 @@ def layer_weights(head: str, weights: Sequence[dict], place: int) -> str:
     axes.set_ylabel("weight")
     named = "; ".join(f"layer {layer} {value:.3f}" for layer, value in zip(layers, values, strict=True))
     return _svg(figure, f"Layer weights of {head}: {named}")
+
+
+def _named(heads: Sequence[Details]) -> str:
+    return ", ".join(head.head for head in heads)
 
 
 def _interval(axes: Axes, row: int, value: float, low: float, high: float, shade: str, number: str = ".1f") -> None:
@@ -234,7 +251,10 @@ def _legend(axes: Axes, **how) -> None:
 
 
 def _svg(figure: Figure, label: str) -> str:
-    """The figure as an SVG element: the same bytes each time, sized by the page, labelled for screen readers."""
+    """The figure as an SVG element: the same bytes each time, sized by the page, labelled for screen readers.
+
+    The label also makes the ids within it, so no two figures of a page may share one.
+    """
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": label, "svg.fonttype": "none", "font.family": "sans-serif"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, dpi=170)
@@ -242,5 +262,6 @@ def _svg(figure: Figure, label: str) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # nobody refers to them, and other figures have the same
+    svg = re.sub(r'(<image[^>]*?) id="[^"]*"', r"\1", svg)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # nothing refers to them, and other figures have the same
     return svg.replace("<svg", f'<svg role="img" aria-label="{html.escape(label)}"', 1)

@@ -6,14 +6,22 @@ without order, and no stage would notice another one.
 
 import json
 
+from data.manifest import check_corpus_folders
 from stages.running import ARTIFACTS, run_stage
-from stages.schema import read_params
+from stages.schema import SCRATCH, read_params
 
 
 def main() -> None:
     params = read_params()
+    check_corpus_folders(params.corpora)
     (ARTIFACTS / "checked").write_text("params.yaml is valid\n")
-    order = {"classes": list(params.task.classes), "heads": list(params.heads)}
+    starts = ARTIFACTS / "starts"
+    starts.mkdir(exist_ok=True)
+    (starts / SCRATCH).write_text("no weights: the head starts from its own random ones\n")
+    order = {
+        "tasks": {name: list(task.classes) for name, task in params.tasks.items()},
+        "heads": {name: head.task for name, head in params.heads.items()},
+    }
     (ARTIFACTS / "order.json").write_text(json.dumps(order) + "\n")
 
 

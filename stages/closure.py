@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("app", "data", "evaluation", "features", "models", "report", "stages", "training")
-_REGISTRIES = {"models", "data.corpora"}
+_REGISTRIES = {"models", "data.corpora", "features.kinds"}
 _PLUMBING = {
     *("stages.schema", "stages.params", "stages.running", "stages.pieces", "stages.closure", "stages.code"),
     *("data.measured", "features.current"),

@@ -1,13 +1,14 @@
-"""models/, training/, features/, ... -> artifacts/code/: the code that each stage, and each head, depends on."""
+"""models/, training/, features/, ... -> artifacts/code/: the code that each stage, head and feature set depends on."""
 
 import shutil
 from pathlib import Path
 
-from features.kinds import version_line
+from features.kinds import FeatureSettings, version_line
 from models import HEADS
 from stages.closure import ROOT, describe_code
-from stages.running import ARTIFACTS, run_stage
-from stages.schema import read_params
+from stages.layout import ARTIFACTS
+from stages.params import Key, read_section
+from stages.running import run_stage
 
 _STAGES = ("split", "evaluate", "compare")
 
@@ -20,7 +21,7 @@ def main() -> None:
         (folder / stage).write_text(describe_code(f"stages.{stage}"))
     for model in HEADS:
         (folder / f"train-{model}").write_text(training_code(model))
-    for name, settings in read_params().features.items():
+    for name, settings in read_section("features", dict[Key, FeatureSettings]).items():
         (folder / f"extract-{name}").write_text(version_line(settings))
 
 

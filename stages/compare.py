@@ -1,16 +1,18 @@
-"""artifacts/evaluation -> artifacts/report/: exactly the heads that params.yaml names, side by side."""
+"""artifacts/evaluation -> artifacts/report/: exactly the heads that params.yaml names, side by side, task by task."""
 
 import json
 import shutil
+from pathlib import Path
 
+from evaluation.evaluation import Evaluation
 from evaluation.settings import EvaluateSettings
-from report.cost import costs
 from report.evaluations import read_evaluations
-from report.examples import attention_of_examples, read_waveforms
+from report.examples import Examples, attention_of_examples, check_examples, read_waveforms
 from report.page import write_report
 from report.settings import ReportSettings
-from stages.params import read_section, read_yaml
-from stages.running import ARTIFACTS, run_stage
+from stages.layout import ARTIFACTS, clips_folder
+from stages.params import read_section
+from stages.running import run_stage
 
 
 def main() -> None:
@@ -19,29 +21,31 @@ def main() -> None:
     for folder in (ARTIFACTS / "evaluation").iterdir():
         if folder.is_dir() and folder.name not in order["heads"]:  # DVC's cache keeps it; here it would be a change
             shutil.rmtree(folder)
-    evaluations = read_evaluations(ARTIFACTS / "evaluation", order["heads"], order["classes"])
-    for each in evaluations:
-        each["attention"] = attention_of_examples(
-            each["predictions"], each["attention"], each["run"]["frame_rate"], settings.examples
-        )
-        each["waveforms"] = _waveforms(each) if settings.waveforms else None
+    evaluations = read_evaluations(ARTIFACTS / "evaluation", list(order["heads"]), order["tasks"])
+    check_examples(evaluations, settings.examples)
     page = write_report(
         evaluations,
-        costs(evaluations, ARTIFACTS / "measured"),
-        settings,
-        read_section("evaluate", EvaluateSettings),
-        ARTIFACTS / "report",
+        examples={evaluation.details.head: _examples(evaluation, settings) for evaluation in evaluations},
+        settings=settings,
+        statistics=read_section("evaluate", EvaluateSettings),
+        measured=ARTIFACTS / "measured",
+        folder=ARTIFACTS / "report",
     )
-    for warning in dict.fromkeys(warning for each in evaluations for warning in each["warnings"]):
-        print(f"warning: {warning}")
+    for caution in dict.fromkeys(caution for evaluation in evaluations for caution in evaluation.details.cautions):
+        print(f"warning: {caution}")
     print(f"report: {page}")
 
 
-def _waveforms(evaluation: dict) -> dict | None:
-    """Of a head's examples; None of a head that does not attend."""
-    identifiers = list(evaluation["attention"]["id"].unique())
-    recipe = read_yaml()["features"][evaluation["run"]["features"]["set"]]["clips"]
-    return read_waveforms(ARTIFACTS / "clips" / recipe, identifiers) if identifiers else None
+def _examples(evaluation: Evaluation, settings: ReportSettings) -> Examples:
+    attention = attention_of_examples(evaluation, settings.examples)
+    waveforms = read_waveforms(attention, _clips_folders(evaluation)) if settings.waveforms else {}
+    return Examples(attention, waveforms)
+
+
+def _clips_folders(evaluation: Evaluation) -> dict[str, Path]:
+    """Corpus -> the folder of its clips."""
+    feature_set = evaluation.details.training.features.set
+    return {corpus: clips_folder(corpus, feature_set) for corpus in evaluation.details.corpora}
 
 
 if __name__ == "__main__":

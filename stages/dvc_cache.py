@@ -73,11 +73,22 @@ class DvcCache:
         listing = self._locked_listings.get(output.as_posix())
         return list(self._pieces_of(listing)) if listing else []
 
-    def copies(self, path: Path) -> list[Path]:
-        """The cached files that dvc.lock names as a file of an output."""
+    @property
+    def is_shared(self) -> bool:
+        """Whether the cache is outside of this project's folder, where others use it, too."""
+        return self.root is not None and Path.cwd() not in self.root.parents
+
+    def remove(self, piece: str) -> None:
+        """Remove all contents of a piece."""
+        for files in self.pieces.get(piece, []):
+            for path in files.values():
+                path.unlink(missing_ok=True)
+
+    def remove_copy(self, path: Path) -> None:
+        """Remove what dvc.lock names as this file of an output."""
         listing = self._locked_listings.get(path.parent.as_posix())
-        relative = {} if listing is None else self._files_of(listing)
-        return [relative[path.name]] if path.name in relative else []
+        if listing is not None and (copy := self._files_of(listing).get(path.name)):
+            copy.unlink(missing_ok=True)
 
     @cached_property
     def _locked_listings(self) -> dict[str, Path]:

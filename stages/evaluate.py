@@ -1,87 +1,50 @@
-"""artifacts/heads/<head>, its features, manifest and splits -> artifacts/evaluation/<head>/."""
+"""artifacts/heads/<head>, its features and its task's splits -> artifacts/evaluation/<head>/."""
 
 import json
 import sys
-from pathlib import Path
 
+from data.cautions import Kind
 from data.errors import UserError
-from data.manifest import read_manifest
-from evaluation.assessment import (
-    adversary_warning,
-    assess,
-    epoch_warning,
-    interval_warning,
-    learning_curve,
-    penalty_warning,
-    restart_warning,
-    strength_warning,
-)
-from evaluation.description import describe_run
-from evaluation.embedding import two_dimensions
-from evaluation.leakage import probe_runs
-from evaluation.output import write_evaluation
+from data.roles import read_splits
+from data.task_description import read_task_description
+from evaluation.head import evaluate_head
+from evaluation.results import Fingerprints
 from evaluation.runs import read_runs
 from features.current import check_checkpoint
 from features.store import FeatureSet
-from stages.inputs import read_usable_splits
-from stages.running import ARTIFACTS, run_stage
+from stages.dvc_cache import LIST
+from stages.layout import ARTIFACTS, evaluation_folder, features_folder, head_folder, splits_file, task_file
+from stages.running import run_stage
 from stages.schema import read_params
 
 
 def main(name: str) -> None:
     params = read_params()
-    runs = read_runs(ARTIFACTS / "heads" / name)
-    manifest = read_manifest(ARTIFACTS / "manifest.csv")
-    features = FeatureSet(ARTIFACTS / "features" / runs.config["features"]["set"], verify=False)
-    check_checkpoint(params.features[features.folder.name], features, ARTIFACTS / ".encoders")
+    head = params.head(name)
+    runs = read_runs(head_folder(name))
+    features = FeatureSet(features_folder(head.corpus, head.feature_set), verify=False)
+    check_checkpoint(params.features[head.feature_set], features, ARTIFACTS / ".encoders")
     if runs.config["features"]["digest"] != features.digest:
         raise UserError(f"{runs.folder}: trained on other features than {features.folder}. Run dvc repro train@{name}")
-    assessment = assess(runs, manifest, params.evaluate)
-    usable = read_usable_splits(ARTIFACTS, features)
-    leakage = probe_runs(runs, features, manifest, usable, params.evaluate.seed)
-
-    first = runs.run(fold=0, seed=runs.first_seed)
-    embedding = two_dimensions(first, runs.embeddings(*first.loc[0, ["fold", "seed"]]), params.evaluate.seed)
-
-    run = describe_run(params.corpus, params.task, params.split, manifest, usable, features, runs.config)
-    run["seeds"] = sorted(int(seed) for seed in runs.runs["seed"].unique())
-    warnings = [
-        *run.pop("warnings"),
-        *epoch_warning(runs),
-        *strength_warning(runs),
-        *penalty_warning(runs),
-        *restart_warning(runs),
-        *adversary_warning(runs),
-        *interval_warning(assessment),
-    ]
-    details = {
-        "head": name,
-        "run": run,
-        **assessment,
-        "leakage": leakage,
-        "fingerprints": {"features": _fingerprints(features.folder), "head": _fingerprints(runs.folder)},
-        "warnings": warnings,
-    }
-    write_evaluation(
-        ARTIFACTS / "evaluation" / name,
-        details,
-        runs.test,
-        curve=learning_curve(runs.histories),
-        embedding=embedding,
-        attention=runs.test_attention(),
+    evaluation = evaluate_head(
+        name,
+        runs,
+        task=read_task_description(task_file(head.task)),
+        splits=read_splits(splits_file(head.task)),
+        features_name=str(features.name),
+        features=features,
+        fingerprints=Fingerprints(
+            features=features.fingerprints, head=list(json.loads((runs.folder / LIST).read_text()))
+        ),
+        settings=params.evaluate,
     )
-    if mixture := features.mixed_types():
-        print(f"warning: {mixture}")
-    ua = assessment["metrics"]["ua"]
-    print(
-        f"evaluate {name}: UA {ua['mean']:.1%} [{ua['low']:.1%}, {ua['high']:.1%}], chance {details['chance_ua']:.1%}"
-    )
-
-
-def _fingerprints(folder: Path) -> list[str]:
-    """Of the pieces that an output was made of: they name the measurements that belong to it."""
-    listing = folder / "pieces.json"
-    return list(json.loads(listing.read_text())) if listing.exists() else []
+    evaluation.write(evaluation_folder(name))
+    details = evaluation.details
+    for caution in details.cautions:
+        if caution.kind == Kind.MIXED_COMPUTE_TYPES:  # others are printed with the report
+            print(f"warning: {caution}")
+    ua = details.metrics["ua"]
+    print(f"evaluate {name}: UA {ua.mean:.1%} [{ua.low:.1%}, {ua.high:.1%}], chance {details.chance_ua:.1%}")
 
 
 if __name__ == "__main__":

@@ -1,75 +1,66 @@
-"""artifacts/clips/<recipe> -> artifacts/features/<set>/<shard>.h5."""
+"""artifacts/clips/<corpus>/<set> -> artifacts/features/<set>/<corpus>/<shard>.h5, and its index."""
 
-import shutil
 import sys
-import time
 
 from tqdm import tqdm
 
-from data.clips import open_clips
-from data.errors import UserError
-from data.measured import peak_memory, restart_gpu_peak, write_measurement
+from data.measured import write_measurement
 from data.shards import Shard
 from features.encoder import Encoder
-from features.extraction import check_clips, content_of, extract_shard
+from features.extraction import content_of, copy_skipped, extract_shard, open_shards
+from features.index import describe_store, mark_not_wanted, write_json
 from features.kinds import open_encoder
 from features.settings import KindSettings
 from features.store import FeatureSet
-from stages.params import read_yaml
-from stages.pieces import Piece, fingerprint, make_pieces
-from stages.running import ARTIFACTS, run_stage
+from stages.layout import ARTIFACTS, clips_folder, features_folder, features_index
+from stages.pieces import Piece, fingerprint, make_pieces, unwanted
+from stages.running import run_stage
 from stages.schema import read_params
 
 
-def main(name: str) -> None:
+def main(corpus: str, feature_set: str) -> None:
+    clips, output = clips_folder(corpus, feature_set), features_folder(corpus, feature_set)
+    if reason := unwanted(clips):
+        mark_not_wanted(output)
+        print(f"extract {feature_set} of {corpus}: nothing to do: {reason}")
+    else:
+        _extract(corpus, feature_set)
+    write_json(features_index(corpus, feature_set), describe_store(output))
+
+
+def _extract(corpus: str, feature_set: str) -> None:
     params = read_params()
-    settings, runtime = params.features[name], params.runtime
-    clips_folder = ARTIFACTS / "clips" / read_yaml()["features"][name]["clips"]
-    shards = [open_clips(path) for path in sorted(clips_folder.glob("*.h5"))]
-    if not shards:
-        raise UserError(f"{clips_folder}: no clips here. Run `dvc repro`, or `dvc pull preprocess`.")
-    encoder = open_encoder(settings, runtime.choose_device())
-    device = encoder.device.type
-    for clips in shards:
-        check_clips(clips, encoder)
-    alternatives = {clips.path.stem: _alternatives(settings, encoder, clips) for clips in shards}
-    clips_of = {piece: clips for clips in shards for piece in alternatives[clips.path.stem]}
-    measured = ARTIFACTS / "measured/features" / name
+    settings, runtime = params.features[feature_set], params.runtime
+    source, output = clips_folder(corpus, feature_set), features_folder(corpus, feature_set)
+    name, measured = f"extract {feature_set} of {corpus}", ARTIFACTS / "measured/features" / feature_set / corpus
     batch_size = None if runtime.batch_size == "auto" else runtime.batch_size
+    encoder = open_encoder(settings, runtime.choose_device())
+    shards = open_shards(source, encoder)
+    wanted = [_alternatives(settings, encoder, clips) for clips in shards]
+    clips_of = {piece: clips for clips, pieces in zip(shards, wanted, strict=True) for piece in pieces}
 
     def make(missing: list[Piece]):
         total = sum(len(clips_of[piece].ids) for piece in missing)
-        with tqdm(total=total, desc=f"extract {name} in {encoder.compute_type} on {device}", unit="clip") as bar:
+        description = f"{name} in {encoder.compute_type} on {encoder.device.type}"
+        with tqdm(total=total, desc=description, unit="clip") as bar:
             for piece in missing:
                 clips = clips_of[piece]
-                path = piece.workshop / clips.path.name
-                restart_gpu_peak(device)
-                start = time.perf_counter()
-                extract_shard(clips, path, settings, encoder, piece.name, batch_size, bar.update)
-                cost = {"clips": len(clips.ids), "seconds": time.perf_counter() - start, **peak_memory(device)}
-                write_measurement(measured / f"{path.stem}.json", piece.name, device=device, **cost)
+                path, how = piece.workshop / clips.path.name, {"batch_size": batch_size, "on_clips": bar.update}
+                cost = extract_shard(clips, path, settings, encoder, fingerprint=piece.name, **how)
+                write_measurement(measured / f"{path.stem}.json", piece.name, **cost)
                 yield piece
 
-    output = ARTIFACTS / "features" / name
-    kept, made = make_pieces(output, list(alternatives.values()), make)
-    if (clips_folder / "skipped.csv").exists():
-        shutil.copyfile(clips_folder / "skipped.csv", output / "skipped.csv")
-    print(f"extract {name}: {len(shards)} shards: {kept} kept, {made} made; {encoder.passes} clips encoded")
-    _say_how(FeatureSet(output, verify=False))
+    kept, made = make_pieces(output, wanted, make)
+    copy_skipped(source, output)
+    print(f"{name}: {len(shards)} shards: {kept} kept, {made} made; {encoder.passes} clips encoded")
+    for remark in FeatureSet(output, verify=False).remarks():
+        print(remark)
 
 
 def _alternatives(settings: KindSettings, encoder: Encoder, clips: Shard) -> list[Piece]:
     """The pieces that would do for a shard: one per compute type that is permitted, this machine's own first."""
     content = fingerprint(stage="extract", **content_of(settings, encoder, clips))
     return [Piece(content, variant=name) for name in settings.compute_types(encoder.compute_type)]
-
-
-def _say_how(features: FeatureSet) -> None:
-    """Print what a person should know of the set: mixed compute types, and what int8 costs."""
-    if mixture := features.mixed_types():
-        print(f"warning: {mixture}")
-    if noise := features.noise_sentence():
-        print(noise)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,26 @@
-"""The corpus folder -> artifacts/manifest.csv."""
+"""corpora/<corpus> -> artifacts/manifests/<corpus>/, and its index."""
 
-from data.manifest import CorpusSettings, build_manifest, write_manifest
+import sys
+
+from data.manifest import CorpusSettings, build_manifest, corpus_root
+from data.manifest_folder import write_manifest_folder
+from data.task_description import CorpusDescription
+from stages.layout import manifest_folder, manifest_index
 from stages.params import read_section
-from stages.running import ARTIFACTS, run_stage
+from stages.running import run_stage
 
 
-def main() -> None:
-    corpus = read_section("corpus", CorpusSettings)
-    manifest = build_manifest(corpus)
-    write_manifest(manifest, ARTIFACTS / "manifest.csv")
-    codes = ", ".join(f"{code} {count}" for code, count in manifest["emotion"].value_counts().items())
-    print(
-        f"manifest: {len(manifest):,} utterances of {manifest['speaker'].nunique()} speakers in {corpus.root}: {codes}"
+def main(name: str) -> None:
+    corpus = read_section(f"corpora.{name}", CorpusSettings)
+    manifest = build_manifest(name, corpus)
+    speakers = int(manifest["speaker"].nunique())
+    described = CorpusDescription(
+        reader=corpus.reader, exclude=corpus.exclude, utterances=len(manifest), speakers=speakers
     )
+    write_manifest_folder(manifest_folder(name), manifest, {name: described}, index=manifest_index(name))
+    codes = ", ".join(f"{code} {count}" for code, count in manifest["emotion"].value_counts().items())
+    print(f"manifest {name}: {len(manifest):,} utterances of {speakers} speakers in {corpus_root(name)}: {codes}")
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, *sys.argv[1:])

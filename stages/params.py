@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import get_args
+from typing import Annotated, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -12,6 +12,22 @@ from data.errors import UserError
 from data.manifest import nearest
 
 PARAMS_FILE = Path("params.yaml")
+
+
+def _valid_key(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+        raise ValueError("use letters, digits and underscores only: DVC makes names of stages of it, joined by hyphens")
+    return name
+
+
+def _several(corpora: list[str]) -> list[str]:
+    if len(set(corpora)) < max(2, len(corpora)):
+        raise ValueError("expected two or more different corpora")
+    return corpora
+
+
+Key = Annotated[str, AfterValidator(_valid_key)]  # of corpora, joined, tasks and feature sets
+Corpora = Annotated[list[str], AfterValidator(_several)]
 
 
 def read_yaml(path: Path = PARAMS_FILE) -> dict:
@@ -25,27 +41,42 @@ def read_yaml(path: Path = PARAMS_FILE) -> dict:
     except FileNotFoundError:
         raise UserError(f"there is no {path}. Run this in the project's folder; `ser preset demo` makes one.") from None
     except YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        where = f", line {place.line + 1}" if place else ""
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
         raise UserError(f"{path}{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path}: expected sections such as corpus: and heads:.")
+        raise UserError(f"{path}: expected sections such as corpora: and heads:.")
     return content
 
 
-def read_section(name: str, model: type[BaseModel]):
+def read_section(name: str, model):
     """One section of params.yaml, for stages that need no more (and need not wait for torch).
+
+    Args:
+        name: its keys, joined by dots: ``evaluate``, ``tasks.emotions``.
+        model: of its parameters, or any other type that pydantic can validate.
 
     Raises:
         UserError: naming the key, the value, and the nearest valid name.
     """
-    return parse(model, read_yaml().get(name, {}), name)
+    values, where = read_yaml(), []
+    for key in name.split("."):
+        section = ".".join(where) or "the file"
+        where.append(key)
+        if not isinstance(values, dict) or key not in values:
+            if len(where) == 1:
+                values = {}
+                continue
+            names = f" (there are {', '.join(values)})" if isinstance(values, dict) else ""
+            raise UserError(f"params.yaml: {section}: there is no {key!r}{nearest(key, values)}{names}")
+        values = values[key]
+    return parse(model, values, name)
 
 
-def parse(model: type[BaseModel], values, where: str):
-    """Validate values against a model; ``where`` is their place in params.yaml."""
+def parse(model, values, where: str):
+    """Validate values against a model, or another type; ``where`` is their key in params.yaml."""
     try:
-        return model.model_validate(values)
+        return TypeAdapter(model).validate_python(values)
     except ValidationError as error:
         raise UserError(explain(error, model, where)) from None
 

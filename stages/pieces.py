@@ -20,6 +20,8 @@ from stages.running import ARTIFACTS
 _PIECES = ARTIFACTS / ".pieces"
 _VARIANT = "-"
 
+UNWANTED = "unwanted.txt"
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -93,6 +95,20 @@ def make_pieces(
     return len(pieces) - len(missing), len(missing)
 
 
+def write_unwanted(output: Path, reason: str) -> None:
+    """Write an output that nobody wants: empty but for a note that says why."""
+    _clear(output)
+    output.mkdir(parents=True)
+    (output / UNWANTED).write_text(f"{reason}\n")
+    print(f"{output}: nothing to do: {reason}")
+
+
+def unwanted(output: Path) -> str | None:
+    """Why an output is empty; None if it is not."""
+    note = output / UNWANTED
+    return note.read_text().strip() if note.is_file() else None
+
+
 def discard_pieces(output: Path) -> int:
     """Forget the pieces that an output holds, in all their variants, here and in DVC's cache: they are made again.
 
@@ -106,10 +122,9 @@ def discard_pieces(output: Path) -> int:
     shelves = _PIECES.iterdir() if _PIECES.is_dir() else ()
     for shelf in [path for path in shelves if path.name.partition(_VARIANT)[0] in unwanted]:
         _clear(shelf)
-    for name, contents in cache.pieces.items():
+    for name in cache.pieces:
         if name.partition(_VARIANT)[0] in unwanted:
-            for path in [path for files in contents for path in files.values()]:
-                path.unlink(missing_ok=True)
+            cache.remove(name)
     _clear(output)
     return len(unwanted)
 
@@ -119,7 +134,7 @@ def _choose(alternatives: Sequence[Piece], current: Sequence[str], cache: DvcCac
 
     If it is finished, it is on its shelf afterwards.
     """
-    for piece in sorted(alternatives, key=lambda each: each.name not in current):
+    for piece in sorted(alternatives, key=lambda piece: piece.name not in current):
         if files := cache.files(piece.name):
             for name, cached in files.items():
                 _link(cached, piece.workshop / name)

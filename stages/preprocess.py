@@ -1,4 +1,4 @@
-"""The corpus folder and artifacts/manifest.csv -> artifacts/clips/<recipe>/<shard>.h5."""
+"""corpora/<corpus> and its manifest -> artifacts/clips/<corpus>/<set>/<shard>.h5."""
 
 import shutil
 import sys
@@ -8,46 +8,56 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from data.clips import ClipsSettings, Skipped, write_clips
+from data.clips import ClipsSettings, write_clips
 from data.digest import file_digest
-from data.errors import UserError, listed
-from data.manifest import read_manifest
+from data.manifest import corpus_root
+from data.manifest_folder import read_manifest_folder
 from data.processes import available_cores
-from stages.pieces import Piece, fingerprint, make_pieces
-from stages.running import ARTIFACTS, run_stage
+from data.skipped import collect_skipped, refuse, write_skipped
+from stages.layout import clips_folder, manifest_folder
+from stages.pieces import Piece, fingerprint, make_pieces, write_unwanted
+from stages.running import run_stage
 from stages.schema import read_params
 
 
-def main(name: str) -> None:
+def main(corpus: str, feature_set: str) -> None:
     params = read_params()
-    root, recipe = Path(params.corpus.root), params.clips[name]
-    manifest = read_manifest(ARTIFACTS / "manifest.csv")
+    recipe, output = params.features[feature_set].clips, clips_folder(corpus, feature_set)
+    if not params.corpora[corpus].wants(feature_set):
+        write_unwanted(output, f"corpora.{corpus}.features leaves {feature_set} out")
+        return
+    manifest, _ = read_manifest_folder(manifest_folder(corpus))
+    root = corpus_root(corpus)
     shards = {_piece(shard, root, rows, recipe): rows for shard, rows in manifest.groupby("shard")}
     workers = available_cores() if params.runtime.workers == "auto" else params.runtime.workers
     torch.set_num_threads(1)  # the threads share the cores by files
+    on_error = f"features.{feature_set}.clips.on_error"
 
     def make(missing: list[Piece]):
-        unusable: list[Skipped] = []
-        with tqdm(total=sum(len(shards[piece]) for piece in missing), desc=f"preprocess {name}", unit="clip") as bar:
+        unusable = []
+        total = sum(len(shards[piece]) for piece in missing)
+        with tqdm(total=total, desc=f"preprocess {corpus} for {feature_set}", unit="clip") as bar:
             for piece in missing:
                 rows = shards[piece]
                 path = piece.workshop / f"{rows['shard'].iloc[0]}.h5"
                 audio = [root / relative for relative in rows["path"]]
                 skipped = write_clips(path, list(rows["id"]), audio, recipe, workers, bar.update)
-                if path.exists():
-                    _write_skipped(skipped, path.with_name(f"{path.stem}.skipped.csv"))
-                    yield piece
                 unusable += skipped
+                if path.exists():
+                    write_skipped(skipped, path)
+                    yield piece
         if recipe.on_error == "stop":
-            _refuse(unusable, name)
+            refuse(unusable, on_error)
 
-    output = ARTIFACTS / "clips" / name
     kept, made = make_pieces(output, list(shards), make)
-    skipped = _collect_skipped(output)
+    skipped = collect_skipped(output)
     if recipe.on_error == "stop" and skipped:  # kept from when they were skipped
         shutil.rmtree(output)
-        _refuse(skipped, name)
-    print(f"preprocess {name}: {len(shards)} shards: {kept} kept, {made} made; {len(skipped)} files skipped")
+        refuse(skipped, on_error)
+    print(
+        f"preprocess {corpus} for {feature_set}: {len(shards)} shards: {kept} kept, {made} made; "
+        f"{len(skipped)} files skipped"
+    )
 
 
 def _piece(shard: str, root: Path, rows: pd.DataFrame, recipe: ClipsSettings) -> Piece:
@@ -64,30 +74,6 @@ def _piece(shard: str, root: Path, rows: pd.DataFrame, recipe: ClipsSettings) ->
             sound=sound,
         )
     )
-
-
-def _refuse(unusable: list[Skipped], name: str) -> None:
-    if unusable:
-        files = [f"{each.path}: {each.reason}" for each in unusable]
-        raise UserError(
-            f"{len(files)} audio files cannot be used:\n{listed(files, most=50)}\n"
-            f"Fix or remove them, or leave them out with clips.{name}.on_error: skip"
-        )
-
-
-def _write_skipped(skipped: list[Skipped], path: Path) -> None:
-    if skipped:
-        pd.DataFrame(skipped).to_csv(path, index=False, lineterminator="\n")
-
-
-def _collect_skipped(folder: Path) -> list[Skipped]:
-    """Join the shards' lists into skipped.csv, and return them."""
-    parts = [pd.read_csv(part, dtype=str) for part in sorted(folder.glob("*.skipped.csv"))]
-    if not parts:
-        return []
-    skipped = pd.concat(parts)
-    skipped.to_csv(folder / "skipped.csv", index=False, lineterminator="\n")
-    return [Skipped(**row) for row in skipped.to_dict("records")]
 
 
 if __name__ == "__main__":

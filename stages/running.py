@@ -11,8 +11,7 @@ from pathlib import Path
 from data.errors import UserError
 from data.processes import end_with_parent
 from stages import PARENT_PROCESS
-
-ARTIFACTS = Path("artifacts")
+from stages.layout import ARTIFACTS
 
 
 def run_stage(stage: Callable, *arguments: str) -> None:

@@ -1,26 +1,28 @@
-"""The whole of params.yaml, composed of the rooms' own models."""
+"""The whole of params.yaml, composed of the rooms' own models, and what must hold between its sections."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from data.clips import ClipsSettings
 from data.errors import UserError
 from data.labels import TaskSettings, check_codes
 from data.manifest import CorpusSettings, nearest
 from data.settings import Settings
-from data.splits import SplitSettings
 from evaluation.settings import EvaluateSettings
 from features.kinds import FeatureSettings
 from models import HEADS
 from models.head import HeadSettings
 from report.settings import ReportSettings
-from stages.params import parse, read_yaml
+from stages.params import Corpora, Key, parse, read_yaml
 from training.settings import TrainingSettings
 
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
-_Name = Annotated[str, Field(pattern=_NAME)]
+SCRATCH = "scratch"
+
+_HeadName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 _Count = Annotated[int, Field(ge=1)] | Literal["auto"]
 
 
@@ -50,65 +52,85 @@ class RuntimeSettings(Settings):
         return torch.device(self.device)
 
 
-class Params(Settings):
-    """params.yaml. Heads are checked by `read_params`, which knows each model's own parameters."""
+class _HeadSource(Settings):
+    """What every entry of ``heads`` names beside its model's own parameters."""
 
-    corpus: CorpusSettings
-    task: TaskSettings
-    split: SplitSettings
-    clips: Annotated[dict[_Name, ClipsSettings], Field(min_length=1)]
-    features: Annotated[dict[_Name, FeatureSettings], Field(min_length=1)]
+    model: str
+    task: str
+    features: Annotated[str, AfterValidator(lambda name: _set_and_corpus(name))]
+    start: Literal["scratch"]
+
+
+class _Sections(Settings):
+    """The sections of params.yaml, each valid by itself."""
+
+    corpora: Annotated[dict[Key, CorpusSettings], Field(min_length=1)]
+    joined: dict[Key, Corpora] = {}
+    tasks: Annotated[dict[Key, TaskSettings], Field(min_length=1)]
+    features: Annotated[dict[Key, FeatureSettings], Field(min_length=1)]
     training: TrainingSettings = TrainingSettings()
-    heads: Annotated[dict[_Name, dict], Field(min_length=1)]
+    heads: Annotated[dict[_HeadName, dict], Field(min_length=1)]
     evaluate: EvaluateSettings = EvaluateSettings()
     report: ReportSettings = ReportSettings()
     runtime: RuntimeSettings = RuntimeSettings()
 
-    def head(self, name: str) -> tuple[HeadSettings, TrainingSettings]:
-        """A head's own settings, and the parameters of training with its overrides.
+
+@dataclass(frozen=True)
+class HeadParams:
+    """An entry of ``heads``.
+
+    Attributes:
+        model: the key of `HEADS`.
+        task: the task's name.
+        feature_set, corpus: what it reads: a feature set of a corpus, or of joined corpora.
+        start: the weights it starts from.
+        settings: the model's own parameters.
+        training: the parameters of training, with the head's overrides.
+    """
+
+    model: str
+    task: str
+    feature_set: str
+    corpus: str
+    start: str
+    settings: HeadSettings
+    training: TrainingSettings
+
+
+@dataclass(frozen=True)
+class Params:
+    """params.yaml, parsed and checked once."""
+
+    sections: _Sections
+    heads: Mapping[str, HeadParams]
+
+    @cached_property
+    def corpora(self) -> Mapping[str, CorpusSettings]:
+        return self.sections.corpora
+
+    @cached_property
+    def tasks(self) -> Mapping[str, TaskSettings]:
+        return self.sections.tasks
+
+    @cached_property
+    def features(self) -> Mapping[str, FeatureSettings]:
+        return self.sections.features
+
+    @cached_property
+    def evaluate(self) -> EvaluateSettings:
+        return self.sections.evaluate
+
+    @cached_property
+    def runtime(self) -> RuntimeSettings:
+        return self.sections.runtime
+
+    def head(self, name: str) -> HeadParams:
+        """A head by name.
 
         Raises:
-            UserError: no such head or model, an unknown parameter, a wrong value, a missing feature set.
+            UserError: there is none.
         """
-        where = f"heads.{name}"
-        entry = _lookup(self.heads, name, "heads")
-        if "model" not in entry:
-            raise UserError(f"params.yaml: {where}.model: is missing; there are {', '.join(HEADS)}")
-        if entry["model"] not in HEADS:
-            raise UserError(
-                f"params.yaml: {where}.model: no model {entry['model']!r}{nearest(entry['model'], HEADS)} "
-                f"(there are {', '.join(HEADS)})"
-            )
-        model = HEADS[entry["model"]][0]
-        overridable = set(TrainingSettings.model_fields)
-        for key in entry:
-            if key not in overridable | set(model.model_fields):
-                known = [*model.model_fields, *sorted(overridable)]
-                raise UserError(
-                    f"params.yaml: {where}.{key}: unknown parameter{nearest(key, known)} (there are {', '.join(known)})"
-                )
-        settings = parse(model, {key: value for key, value in entry.items() if key in model.model_fields}, where)
-        overrides = {key: value for key, value in entry.items() if key in overridable}
-        training = parse(TrainingSettings, self.training.override(overrides), where)
-        if settings.features not in self.features:
-            raise UserError(
-                f"params.yaml: {where}.features: there is no feature set {settings.features!r}"
-                f"{nearest(settings.features, self.features)} (there are {', '.join(self.features)})"
-            )
-        if stored := self.features[settings.features].known_layers():
-            asked = settings.choose_layers(stored)
-            missing = sorted(set(asked) - set(stored))
-            if missing:
-                raise UserError(
-                    f"params.yaml: {where}.layers: "
-                    f"{', '.join(map(str, missing))} is not stored by features.{settings.features} ({stored})"
-                )
-            if settings.model == "weighted_layers" and len(asked) < 2:
-                raise UserError(
-                    f"params.yaml: {where}: a mixture of the one layer {asked[0]}; store more of them with "
-                    f"features.{settings.features}.layers: all, or use model: linear"
-                )
-        return settings, training
+        return _lookup(self.heads, name, "heads")
 
 
 def read_params() -> Params:
@@ -122,33 +144,114 @@ def read_params() -> Params:
 
 def check_params(values: dict) -> Params:
     """Check parameters as they come out of the YAML file."""
-    params = parse(Params, _with_nested_clips(values), "")
-    for name in params.heads:
-        params.head(name)
-    if params.report.reference is not None:
-        _lookup(params.heads, params.report.reference, "report.reference", "head ")
-    check_codes(params.task, params.corpus.name)
-    return params
+    sections = parse(_Sections, values, "")
+    _check_corpora(sections)
+    for name in sections.tasks:
+        _check_task(name, sections)
+    heads = {name: _parse_head(name, entry, sections) for name, entry in sections.heads.items()}
+    _check_references(sections.report, heads)
+    return Params(sections, heads)
 
 
-def _with_nested_clips(values: dict) -> dict:
-    """Put the recipe that a feature set's ``clips`` names in its place."""
-    recipes, sets = values.get("clips"), values.get("features")
-    if not (isinstance(recipes, dict) and isinstance(sets, dict)):
-        return values
-    nested = {}
-    for name, entry in sets.items():
-        recipe = entry.get("clips") if isinstance(entry, dict) else None
-        if isinstance(recipe, str) and recipe not in recipes:
+def _parts(corpus: str, sections: _Sections) -> list[str]:
+    """The corpora that a name joins; a corpus itself."""
+    return list(sections.joined.get(corpus, [corpus]))
+
+
+def _check_corpora(sections: _Sections) -> None:
+    for name, corpus in sections.corpora.items():
+        for wanted in corpus.features if corpus.features != "all" else []:
+            _lookup(sections.features, wanted, f"corpora.{name}.features", "feature set ")
+    for name, corpora in sections.joined.items():
+        if name in sections.corpora:
+            raise UserError(f"params.yaml: joined.{name}: a corpus has this name, too; choose another one")
+        for corpus in corpora:
+            _lookup(sections.corpora, corpus, f"joined.{name}", "corpus ")
+
+
+def _check_task(name: str, sections: _Sections) -> None:
+    task, where = sections.tasks[name], f"tasks.{name}"
+    _lookup({**sections.corpora, **sections.joined}, task.corpus, f"{where}.corpus", "corpus ")
+    parts = _parts(task.corpus, sections)
+    check_codes(name, task, {corpus: sections.corpora[corpus].reader for corpus in parts})
+    if task.split.scheme == "corpus" and len(parts) < 2:
+        raise UserError(
+            f"params.yaml: {where}.split.scheme: corpus needs several corpora, and {task.corpus} is one. Join them: "
+            f"joined: {{both: [{task.corpus}, ...]}}, and corpus: both"
+        )
+    for corpora in task.split.named_corpora().values():
+        for corpus in corpora:
+            _lookup(dict.fromkeys(parts), corpus, f"{where}.split", f"corpus in {task.corpus} named ")
+
+
+def _parse_head(name: str, entry: dict, sections: _Sections) -> HeadParams:
+    """A head's own parameters and those of its training.
+
+    Raises:
+        UserError: no such model, an unknown parameter, a wrong value, a task or feature set that does not exist, or one
+            of other corpora than the other.
+    """
+    where = f"heads.{name}"
+    named = {key: entry[key] for key in _HeadSource.model_fields if key in entry}
+    source = parse(_HeadSource, named, where)
+    model = _lookup(HEADS, source.model, f"{where}.model", "model ")[0]
+    overridable = set(TrainingSettings.model_fields)
+    own = [key for key in model.model_fields if key not in _HeadSource.model_fields or key == "model"]
+    for key in entry:
+        if key not in overridable and key not in own and key not in named:
+            known = [*_HeadSource.model_fields, *(key for key in own if key != "model"), *sorted(overridable)]
             raise UserError(
-                f"params.yaml: features.{name}.clips: there is no recipe {recipe!r}"
-                f"{nearest(recipe, recipes)} (there are {', '.join(recipes)})"
+                f"params.yaml: {where}.{key}: unknown parameter{nearest(key, known)} (there are {', '.join(known)})"
             )
-        nested[name] = {**entry, "clips": recipes[recipe]} if isinstance(recipe, str) else entry
-    return {**values, "features": nested}
+    settings = parse(model, {key: value for key, value in entry.items() if key in own}, where)
+    overrides = {key: value for key, value in entry.items() if key in overridable}
+    training = parse(TrainingSettings, sections.training.override(overrides), where)
+    task = _lookup(sections.tasks, source.task, f"{where}.task", "task ")
+    feature_set, corpus = source.features.split("/")
+    _lookup(sections.features, feature_set, f"{where}.features", "feature set ")
+    _lookup({**sections.corpora, **sections.joined}, corpus, f"{where}.features", "corpus ")
+    if corpus != task.corpus:
+        raise UserError(
+            f"params.yaml: {where}.features: {source.features} has features of {corpus}, and the task {source.task} is "
+            f"one of {task.corpus}; use {feature_set}/{task.corpus}"
+        )
+    for part in _parts(corpus, sections):
+        if not sections.corpora[part].wants(feature_set):
+            raise UserError(
+                f"params.yaml: {where}.features: corpora.{part}.features leaves {feature_set} out; add it there"
+            )
+    _check_layers(settings, sections.features[feature_set], feature_set, where)
+    return HeadParams(source.model, source.task, feature_set, corpus, source.start, settings, training)
 
 
-def _lookup(section: dict, name: str, where: str, kind: str = ""):
+def _check_layers(settings: HeadSettings, features: FeatureSettings, feature_set: str, where: str) -> None:
+    if not (stored := features.known_layers()):
+        return
+    asked = settings.choose_layers(stored)
+    if missing := sorted(set(asked) - set(stored)):
+        raise UserError(
+            f"params.yaml: {where}.layers: {', '.join(map(str, missing))} is not stored by features.{feature_set} "
+            f"({stored})"
+        )
+
+
+def _check_references(report: ReportSettings, heads: Mapping[str, HeadParams]) -> None:
+    """At most one reference head for each task."""
+    chosen: dict[str, str] = {}
+    for name in report.references:
+        head = _lookup(heads, name, "report.reference", "head ")
+        if (other := chosen.setdefault(head.task, name)) != name:
+            raise UserError(f"params.yaml: report.reference: {other} and {name} are heads of one task, {head.task}")
+
+
+def _set_and_corpus(name: str) -> str:
+    if name.count("/") != 1 or not all(name.split("/")):
+        raise ValueError("expected <feature set>/<corpus>, such as hubert/iemocap")
+    return name
+
+
+def _lookup(section: Mapping, name: str, where: str, kind: str = ""):
     if name not in section:
-        raise UserError(f"params.yaml: {where}: there is no {kind}{name!r}{nearest(name, section)}")
+        known = f" (there are {', '.join(section)})" if section else ""
+        raise UserError(f"params.yaml: {where}: there is no {kind}{name!r}{nearest(name, section)}{known}")
     return section[name]

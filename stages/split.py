@@ -1,25 +1,30 @@
-"""artifacts/manifest.csv -> artifacts/splits.csv."""
+"""artifacts/manifests/<corpus> -> artifacts/splits/<task>.csv and .json."""
+
+import sys
 
 from data.labels import TaskSettings, label_utterances
-from data.manifest import read_manifest
+from data.manifest_folder import read_manifest_folder
 from data.roles import fold_columns, write_splits
 from data.split_cautions import split_cautions
-from data.splits import SplitSettings, make_splits
+from data.splits import make_splits
+from data.task_description import TaskDescription
+from stages.layout import manifest_folder, splits_file, task_file
 from stages.params import read_section
-from stages.running import ARTIFACTS, run_stage
+from stages.running import run_stage
 
 
-def main() -> None:
-    task = read_section("task", TaskSettings)
-    manifest = read_manifest(ARTIFACTS / "manifest.csv")
-    labelled = label_utterances(manifest, task)
-    splits = make_splits(labelled, read_section("split", SplitSettings), manifest)
-    write_splits(splits, ARTIFACTS / "splits.csv")
-    counts = ", ".join(f"{name} {count}" for name, count in splits["label"].value_counts(sort=False).items())
-    print(f"split: {len(splits):,} utterances ({counts}) in {len(fold_columns(splits))} folds")
-    for caution in split_cautions(labelled.join(splits[fold_columns(splits)]), list(task.classes)):
+def main(name: str) -> None:
+    task = read_section(f"tasks.{name}", TaskSettings)
+    manifest, corpora = read_manifest_folder(manifest_folder(task.corpus))
+    splits = make_splits(label_utterances(manifest, task, name), task.split, manifest)
+    splits_file(name).parent.mkdir(parents=True, exist_ok=True)
+    write_splits(splits, splits_file(name))
+    TaskDescription(task=name, corpora=corpora, **task.model_dump()).write(task_file(name))
+    counts = ", ".join(f"{label} {count}" for label, count in splits["label"].value_counts(sort=False).items())
+    print(f"split {name}: {len(splits):,} utterances ({counts}) in {len(fold_columns(splits))} folds")
+    for caution in split_cautions(splits, list(task.classes)):
         print(f"warning: {caution}")
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, *sys.argv[1:])

@@ -1,6 +1,5 @@
-"""artifacts/features/<set>, manifest and splits -> artifacts/heads/<head>/fold-<k>/seed-<s>/."""
+"""artifacts/features/<set>/<corpus> and splits/<task>.csv -> artifacts/heads/<head>/fold-<k>/seed-<s>/."""
 
-import math
 import os
 import sys
 
@@ -12,48 +11,68 @@ from tqdm import tqdm
 from data.roles import ROLES, fold_columns
 from features.current import check_checkpoint
 from features.store import FeatureSet
-from models.head import HeadSettings, View
 from stages.code import training_code
 from stages.inputs import read_usable_splits
+from stages.layout import ARTIFACTS, features_folder, head_folder
 from stages.pieces import Piece, fingerprint, make_pieces
-from stages.running import ARTIFACTS, run_stage
-from stages.schema import read_params
+from stages.running import run_stage
+from stages.schema import HeadParams, read_params
 from training.convex import is_convex
-from training.job import FoldJob, Utterances, check_job, training_view
+from training.job import FoldJob, Utterances, check_job, estimated_seconds
 from training.parallel import choose_workers, train_folds
-from training.schedule import Budget
-from training.settings import TrainingSettings
-
-_SECONDS_PER_STEP_ON_MOMENTS = 0.001
-_SECONDS_PER_SOLUTION = 1.0
 
 
 def main(name: str) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # same seed, same numbers, also on a GPU
     params = read_params()
-    head, training = params.head(name)
-    classes = sorted(params.task.classes)  # DVC does not see their order, so it must not decide the logits
-    features = FeatureSet(ARTIFACTS / "features" / head.features)
-    check_checkpoint(params.features[head.features], features, ARTIFACTS / ".encoders")
-    features.check_layers(head.choose_layers(features.layers))
-    splits = read_usable_splits(ARTIFACTS, features)
+    head = params.head(name)
+    classes = sorted(params.tasks[head.task].classes)  # DVC does not see their order, so it must not decide the logits
+    features = FeatureSet(features_folder(head.corpus, head.feature_set))
+    check_checkpoint(params.features[head.feature_set], features, ARTIFACTS / ".encoders")
+    features.check_layers(head.settings.choose_layers(features.layers))
+    splits = read_usable_splits(head.task, features)
     device = params.runtime.choose_device().type
-    folds = fold_columns(splits)
     asked = None if params.runtime.workers == "auto" else params.runtime.workers
-    count = len(folds) * len(training.seeds)
-    workers, threads = choose_workers(count, device, asked, count * _seconds(head, training, len(splits)))
+    num_folds, num_seeds = len(fold_columns(splits)), len(head.training.seeds)
+    seconds = num_folds * num_seeds * estimated_seconds(head.settings, head.training, len(splits))
+    workers, threads = choose_workers(num_folds * num_seeds, device, asked, seconds)
+    jobs = _jobs(name, head, classes, features, splits, device, threads)
+    for job in jobs.values():
+        check_job(job)
 
-    jobs: dict[Piece, FoldJob] = {}
-    for fold, column in enumerate(folds):
+    def make(missing: list[Piece]):
+        piece_of = {jobs[piece].folder: piece for piece in missing}
+        total = sum(jobs[piece].num_epochs for piece in missing)
+        with tqdm(total=total, desc=f"train {name}", unit=_unit(head)) as bar:
+            for job in train_folds([jobs[piece] for piece in missing], workers, bar.update):
+                yield piece_of[job.folder]
+
+    kept, made = make_pieces(head_folder(name), list(jobs), make)
+    print(f"train {name}: {num_folds} folds x {num_seeds} seeds: {kept} kept, {made} trained on {device}")
+
+
+def _jobs(
+    name: str,
+    head: HeadParams,
+    classes: list[str],
+    features: FeatureSet,
+    splits: pd.DataFrame,
+    device: str,
+    threads: int,
+) -> dict[Piece, FoldJob]:
+    """A run for every fold and seed, by the piece that it makes."""
+    jobs = {}
+    code = training_code(head.model)
+    for fold, column in enumerate(fold_columns(splits)):
         roles = {role: _utterances(splits[splits[column] == role], classes) for role in ROLES}
-        for seed in training.seeds:
+        for seed in head.training.seeds:
             content = fingerprint(
                 stage="train",
-                code=training_code(head.model),
+                code=code,
                 torch=torch.__version__,
-                solver=sklearn.__version__ if is_convex(head, training) else None,
-                head=head.model_dump(),
-                training=training.model_dump(exclude={"seeds"}),
+                solver=sklearn.__version__ if is_convex(head.settings, head.training) else None,
+                head=head.settings.model_dump(),
+                training=head.training.model_dump(exclude={"seeds"}),
                 classes=classes,
                 features=features.digest,
                 fold=fold,
@@ -63,8 +82,8 @@ def main(name: str) -> None:
             piece = Piece(content, f"fold-{fold}/seed-{seed}")
             jobs[piece] = FoldJob(
                 name=name,
-                head=head,
-                training=training,
+                head=head.settings,
+                training=head.training,
                 features=features.folder,
                 classes=classes,
                 fold=fold,
@@ -77,32 +96,19 @@ def main(name: str) -> None:
                 device=device,
                 threads=threads,
             )
-            check_job(jobs[piece])
-
-    unit = f" x {training.validate_every} steps" if training.validate_every else "epoch"
-    unit = "run" if is_convex(head, training) else unit
-
-    def make(missing: list[Piece]):
-        piece_of = {jobs[piece].folder: piece for piece in missing}
-        with tqdm(total=sum(jobs[piece].num_epochs for piece in missing), desc=f"train {name}", unit=unit) as bar:
-            for job in train_folds([jobs[piece] for piece in missing], workers, bar.update):
-                yield piece_of[job.folder]
-
-    kept, made = make_pieces(ARTIFACTS / "heads" / name, list(jobs), make)
-    print(f"train {name}: {len(folds)} folds x {len(training.seeds)} seeds: {kept} kept, {made} trained on {device}")
-
-
-def _seconds(head: HeadSettings, training: TrainingSettings, num_utterances: int) -> float:
-    """About how long a run takes, if it is known to be short."""
-    if training_view(head, training) is View.FRAMES:
-        return math.inf
-    if is_convex(head, training):
-        return _SECONDS_PER_SOLUTION
-    return Budget.of(training, num_utterances).num_steps * _SECONDS_PER_STEP_ON_MOMENTS
+    return jobs
 
 
 def _utterances(rows: pd.DataFrame, classes: list[str]) -> Utterances:
     return Utterances(list(rows["id"]), list(rows["speaker"]), [classes.index(label) for label in rows["label"]])
+
+
+def _unit(head: HeadParams) -> str:
+    """What the progress bar counts."""
+    if is_convex(head.settings, head.training):
+        return "run"
+    every = head.training.validate_every
+    return f" x {every} steps" if every else "epoch"
 
 
 if __name__ == "__main__":

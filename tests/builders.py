@@ -15,8 +15,10 @@ import torch
 from ruamel.yaml import YAML
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperModel
 
-from data.shards import Rows, ShardWriter
-from features.store import KIND, frames_checksum, layer_rows, stored_form
+from app.composition import compose
+from data.split_settings import SplitSettings
+from data.task_description import CorpusDescription, TaskDescription
+from features.store import FeatureWriter
 
 REPOSITORY = Path(__file__).parent.parent
 ROOMS = ("app", "data", "evaluation", "features", "models", "report", "stages", "training")
@@ -61,48 +63,38 @@ def write_features(
     for speaker in range(speakers):
         labels = [number % classes for number in range(each)]
         own = voice * np.random.default_rng([7, speaker]).normal(0, 1, dimension)
-        utterances = []  # dataset -> rows, of each
+        utterances = []  # frames [1, T, D] of every layer, of each
         for label in labels:
-            noise = random.normal(0, 1, (random.integers(5, 30), dimension))
-            frames = {layer: (means[label] * layer / 12 + own + noise).astype(np.float32) for layer in layers}
-            forms = [stored_form(values, layer, storage) for layer, values in frames.items()]
-            utterances.append({name: rows for form in forms for name, rows in form.items()})
-        provenance = {
-            **{
+            noise = random.normal(0, 1, (1, random.integers(5, 30), dimension))
+            utterances.append([(means[label] * layer / 12 + own + noise).astype(np.float32) for layer in layers])
+        num_frames = [layers_of_one[0].shape[1] for layers_of_one in utterances]
+        with FeatureWriter(
+            folder / f"speaker-{speaker}.h5",
+            ids=[f"s{speaker}-{number}-{label}" for number, label in enumerate(labels)],
+            num_frames=num_frames,
+            seconds=np.array(num_frames) / 50,
+            recipe={
+                "kind": "ssl",
+                "weights": weights,
+                "layers": list(layers),
+                "dimension": dimension,
+                "storage": storage,
+                "clips": {"sample_rate": 16000, "seconds": 3.0, "crop": "start"},
+                "pad": "after",
+            },
+            frame_rate=50.0,
+            fingerprint=f"{speaker:064x}",
+            provenance={
                 "checkpoint": "untrained",
                 "revision": None,
                 "compute_dtype": compute_dtypes[speaker % len(compute_dtypes)],
+                "device": "cpu",
+                "versions": {"torch": "2", "transformers": "5", "python": "3"},
             },
-            **{"device": "cpu", "versions": {"torch": "2", "transformers": "5", "python": "3"}},
-        }
-        recipe = {
-            "kind": "ssl",
-            "weights": weights,
-            "layers": list(layers),
-            "dimension": dimension,
-            "storage": storage,
-            "clips": {"sample_rate": 16000, "seconds": 3.0, "crop": "start"},
-            "pad": "after",
-        }
-        lengths = [len(rows[f"layer_{layers[0]}"]) for rows in utterances]
-        with ShardWriter(
-            folder / f"speaker-{speaker}.h5",
-            KIND,
-            ids=[f"s{speaker}-{number}-{label}" for number, label in enumerate(labels)],
-            lengths=lengths,
-            rows=[*layer_rows(layers, dimension, storage), Rows("checksum", "u4", per="utterance")],
-            columns={"seconds": np.array(lengths) / 50},
-            attributes={
-                "recipe": json.dumps(recipe),
-                "fingerprint": f"{speaker:064x}",
-                "provenance": json.dumps(provenance),
-                "frame_rate": 50.0,
-                "cautions": json.dumps({"untrained": "The encoder is untrained."}),
-            },
-        ) as shard:
-            for place, rows in enumerate(utterances):
-                shard.write(place, rows)
-            shard.set("checksum", np.array([frames_checksum(list(rows.values())) for rows in utterances]))
+            cautions={"untrained_encoder": "The encoder is untrained."},
+        ) as features:
+            for index, frames in enumerate(utterances):
+                features.write([index], frames)
     return folder
 
 
@@ -176,9 +168,37 @@ def trained_run(**changes) -> dict:
     return {**run, "l2": None, "validated": True, **changes}
 
 
+def task_description(**changes) -> TaskDescription:
+    """A task of one corpus with three classes."""
+    corpus = CorpusDescription(reader="emodb", utterances=9, speakers=3)
+    return TaskDescription(
+        **{
+            "task": "emotions",
+            "corpus": "emodb",
+            "corpora": {"emodb": corpus},
+            "classes": {"angry": ["W"], "calm": ["N"], "sad": ["T"]},
+            "split": SplitSettings(scheme="speaker"),
+            **changes,
+        }
+    )
+
+
+PRESETS = sorted(path.stem for path in (REPOSITORY / "presets").glob("*.yaml") if path.stem != "base")
+
+
+def preset_text(name: str, text: str | None = None) -> str:
+    """The params.yaml of a preset of this repository; ``text`` is in place of what its own file says."""
+
+    def read(wanted: str) -> str:
+        path = REPOSITORY / "presets" / f"{wanted}.yaml"
+        return text if text is not None and wanted == name else path.read_text()
+
+    return compose(name, read)
+
+
 def read_preset(name: str) -> dict:
     """A preset's parameters."""
-    return YAML(typ="safe").load(REPOSITORY / "presets" / f"{name}.yaml")
+    return YAML(typ="safe").load(preset_text(name))
 
 
 def tiny_params(preset: str = "demo", **training) -> dict:
@@ -189,22 +209,39 @@ def tiny_params(preset: str = "demo", **training) -> dict:
     """
     params = read_preset(preset)
     for features in params["features"].values():
-        features["layers"] = "all" if features["layers"] == "all" else [2]
-        if "whisper" not in features["checkpoint"]:
-            features["checkpoint"] = TINY_ENCODER
-    short = {"steps": 3, "validate_every": 2} if "steps" in params["training"] else {"epochs": 1}
+        if features["kind"] == "ssl":
+            features["layers"] = "all" if features["layers"] == "all" else [2]
+            if "whisper" not in features["checkpoint"]:
+                features["checkpoint"] = TINY_ENCODER
+    short = {"steps": 3, "validate_every": 2} if params["training"].get("steps") else {"epochs": 1}
     params["training"].update({**short, "seeds": [1], "batch_size": 8, **training})
     small = {"hidden_size": 4, "num_layers": 1, "classifier": [4]}
     for head in params["heads"].values():
-        head.pop("epochs", None)
+        for length in ("epochs", "steps", "validate_every"):
+            head.pop(length, None)
         head.update({name: value for name, value in small.items() if name in head})
         if isinstance(head.get("layers"), list):
             head["layers"] = [2]
-    if params["split"]["scheme"] == "speaker":
-        params["split"]["folds"] = 4
+    for task in params["tasks"].values():
+        if task["split"]["scheme"] == "speaker":
+            task["split"]["folds"] = 4
     params["evaluate"]["bootstrap"] = 100
     params["runtime"]["workers"] = 1
     return params
+
+
+def write_corpora(params: dict, folder: Path, demo_corpus: Path) -> None:
+    """A miniature of every corpus that parameters name, in its place; the demo corpus stands in for IEMOCAP."""
+    writers = {"emodb": write_emodb, "ravdess": write_ravdess, "turevdb": write_turevdb}
+    for name, corpus in params["corpora"].items():
+        root = folder / "corpora" / name
+        if root.exists():
+            continue
+        if corpus["reader"] in writers:
+            writers[corpus["reader"]](root)
+        else:
+            root.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(demo_corpus, root)
 
 
 class Project:

@@ -19,8 +19,9 @@ UTTERANCES = 40
 
 def demo_params(**training) -> dict:
     params = tiny_params("demo", **training)
-    params["corpus"]["exclude"] = {}
-    del params["heads"]["enhanced_gru"]  # two heads are enough here
+    params["corpora"]["demo"]["exclude"] = {}
+    params["features"] = {"hubert": params["features"]["hubert"]}
+    params["heads"] = {name: params["heads"][name] for name in ("linear", "gru")}  # two heads are enough here
     return params
 
 
@@ -93,7 +94,7 @@ def test_a_head_trains_again_when_code_that_it_runs_changes_and_only_then(projec
 
 
 def test_how_the_report_looks_costs_no_evaluation(project):
-    template = project.folder / "report/report.html.j2"
+    template = project.folder / "report/templates/report.html.j2"
     template.write_text(template.read_text().replace("max-width: 66rem", "max-width: 60rem"))
     assert project.repro().ran == ["code", "compare"]
     assert "max-width: 60rem" in (project.folder / "artifacts/report/index.html").read_text()
@@ -109,13 +110,13 @@ def test_the_order_of_classes_and_heads_is_that_of_the_report_and_nothing_else(p
     """DVC does not see the order of a dictionary; the stage check hands it to the report."""
     params = project.read_params()
     page = (project.folder / "artifacts/report/index.html").read_text()
-    assert orders_shown(page) == (list(params["task"]["classes"]), ["linear", "gru"], "linear")
-    for section, key in ((params["task"], "classes"), (params, "heads")):
+    assert orders_shown(page) == (list(params["tasks"]["emotions"]["classes"]), ["linear", "gru"], "linear")
+    for section, key in ((params["tasks"]["emotions"], "classes"), (params, "heads")):
         section[key] = dict(reversed(section[key].items()))
     project.write_params(params)
     assert project.repro().ran == ["check", "compare"]
     page = (project.folder / "artifacts/report/index.html").read_text()
-    assert orders_shown(page) == (list(params["task"]["classes"]), ["gru", "linear"], "gru")
+    assert orders_shown(page) == (list(params["tasks"]["emotions"]["classes"]), ["gru", "linear"], "gru")
 
 
 def orders_shown(page: str) -> tuple[list[str], list[str], str]:
@@ -139,10 +140,10 @@ def test_how_it_runs_is_no_reason_to_run_again(project):
 def test_other_classes_encode_nothing(project):
     params = project.read_params()
     del params["heads"]["gru"]
-    params["task"]["classes"] = {"low": ["neu", "sad"], "high": ["hap", "exc", "ang", "fru"]}
+    params["tasks"]["emotions"]["classes"] = {"low": ["neu", "sad"], "high": ["hap", "exc", "ang", "fru"]}
     project.write_params(params)
     change = project.repro()
-    assert change.ran == ["check", "split", "train@linear", "evaluate@linear", "compare"]
+    assert change.ran == ["check", "split@emotions", "train@linear", "evaluate@linear", "compare"]
     assert change.encoded == 0
 
 
@@ -163,11 +164,11 @@ def test_one_changed_or_added_file_extracts_its_shard_alone(project):
 
 def test_three_seconds_then_two_then_three_again(project):
     params = project.read_params()
-    original = params["clips"]["speech2s"]["seconds"]
-    params["clips"]["speech2s"]["seconds"] = 0.5
+    original = params["features"]["hubert"]["clips"]["seconds"]
+    params["features"]["hubert"]["clips"]["seconds"] = 0.5
     project.write_params(params)
     assert encoder_stages(project).encoded == UTTERANCES
-    params["clips"]["speech2s"]["seconds"] = original
+    params["features"]["hubert"]["clips"]["seconds"] = original
     project.write_params(params)
     assert encoder_stages(project).encoded == 0
 
@@ -175,14 +176,14 @@ def test_three_seconds_then_two_then_three_again(project):
 def test_back_again_costs_nothing_even_without_dvcs_run_cache(project):
     """The lists that stand in the outputs find the shards in DVC's cache."""
     params = project.read_params()
-    before = project.bytes_below("artifacts/features/hubert")
+    before = project.bytes_below("artifacts/features/hubert/demo")
     shutil.rmtree(project.folder / ".dvc/cache/runs")
     for seconds, encoded in ((0.5, UTTERANCES), (2.0, 0)):
-        params["clips"]["speech2s"]["seconds"] = seconds
+        params["features"]["hubert"]["clips"]["seconds"] = seconds
         project.write_params(params)
         assert encoder_stages(project).encoded == encoded
         shutil.rmtree(project.folder / ".dvc/cache/runs")
-    assert project.bytes_below("artifacts/features/hubert") == before
+    assert project.bytes_below("artifacts/features/hubert/demo") == before
 
 
 def compute_types() -> tuple[str, str]:
@@ -202,16 +203,16 @@ def set_compute_dtype(project: Project, name: str) -> int:
 def test_features_never_change_their_compute_type_unasked(project):
     """A cache that holds both types: what has not changed keeps its bytes, whatever else would do."""
     own, other = compute_types()
-    before = project.bytes_below("artifacts/features/hubert")
+    before = project.bytes_below("artifacts/features/hubert/demo")
     assert set_compute_dtype(project, other) == UTTERANCES  # a named type is kept to
-    in_other = project.bytes_below("artifacts/features/hubert")
+    in_other = project.bytes_below("artifacts/features/hubert/demo")
     assert in_other["Session1.h5"] != before["Session1.h5"]
 
     path = min((project.folder / "corpora/demo").glob("Session3/sentences/wav/*/*.wav"))
     soundfile.write(path, tone(1.0), 16000)
     shutil.rmtree(project.folder / ".dvc/cache/runs")
     assert set_compute_dtype(project, "auto") == UTTERANCES // 5
-    after = project.bytes_below("artifacts/features/hubert")
+    after = project.bytes_below("artifacts/features/hubert/demo")
     changed = {name for name in in_other if in_other[name] != after[name]}
     assert changed == {"Session3.h5", "Session3.json", "pieces.json"}
     listing = project.run("python", "-m", "app.cli", "store", "ls")
@@ -220,12 +221,12 @@ def test_features_never_change_their_compute_type_unasked(project):
 
 
 def test_a_discarded_set_is_really_encoded_again(project):
-    before = project.bytes_below("artifacts/features/hubert")
-    output = project.run("python", "-m", "app.cli", "store", "discard", "hubert")
-    assert "discarded 5 shards of hubert" in output
-    assert not (project.folder / "artifacts/features/hubert").exists()
+    before = project.bytes_below("artifacts/features/hubert/demo")
+    output = project.run("python", "-m", "app.cli", "store", "discard", "hubert/demo")
+    assert "discarded 5 shards of hubert/demo" in output
+    assert not (project.folder / "artifacts/features/hubert/demo").exists()
     assert encoder_stages(project).encoded == UTTERANCES
-    assert project.bytes_below("artifacts/features/hubert") == before
+    assert project.bytes_below("artifacts/features/hubert/demo") == before
     output = project.run("python", "-m", "app.cli", "store", "discard", "hubrt", ok=False)
     assert "no feature set 'hubrt'; did you mean 'hubert'?" in output
     for name in ("..", ".", "../heads"):
@@ -235,14 +236,14 @@ def test_a_discarded_set_is_really_encoded_again(project):
 
 def test_a_byte_that_flips_on_the_disk_is_found_and_repaired(project):
     """The same file stands in artifacts/ and in DVC's cache, and nothing but its content shows the damage."""
-    before = project.bytes_below("artifacts/features/hubert")
-    flip_a_byte(project.folder / "artifacts/features/hubert/Session4.h5")
+    before = project.bytes_below("artifacts/features/hubert/demo")
+    flip_a_byte(project.folder / "artifacts/features/hubert/demo/Session4.h5")
     output = project.run("python", "-m", "stages.train", "linear", ok=False)
     assert "Session4.h5: damaged" in output
     assert "ser store repair" in output
     assert "Session4.h5" in project.run("python", "-m", "app.cli", "store", "repair")
     assert encoder_stages(project).encoded == UTTERANCES // 5
-    assert project.bytes_below("artifacts/features/hubert") == before
+    assert project.bytes_below("artifacts/features/hubert/demo") == before
     assert "5 shards are intact" in project.run("python", "-m", "app.cli", "store", "verify")
 
 
@@ -354,9 +355,9 @@ def test_killed_in_extract_and_in_train_it_goes_on_and_ends_in_the_same_bytes(pr
     for folder in ("artifacts/.pieces", ".dvc/cache", *expected):  # nothing is left that could be found again
         shutil.rmtree(project.folder / folder)
 
-    kill_after_a_piece(project, "extract", "hubert")
-    assert not (project.folder / "artifacts/features/hubert").exists()
-    rest = project.repro("--no-run-cache", "--single-item", "--force", "extract@hubert")
+    kill_after_a_piece(project, "extract", "demo", "hubert")
+    assert not (project.folder / "artifacts/features/hubert/demo").exists()
+    rest = project.repro("--no-run-cache", "--single-item", "--force", "extract@demo-hubert")
     assert 0 < rest.encoded < UTTERANCES
     assert project.bytes_below("artifacts/features") == expected["artifacts/features"]
 
@@ -371,17 +372,17 @@ def test_a_second_stage_is_refused_and_a_killed_dvc_takes_its_stage_along(projec
     shutil.rmtree(project.folder / "artifacts/.pieces")
     lock = project.folder / "artifacts/.lock"
     lock.write_text("")
-    dvc = project.start("dvc", "repro", "--no-run-cache", "--single-item", "--force", "extract@hubert")
+    dvc = project.start("dvc", "repro", "--no-run-cache", "--single-item", "--force", "extract@demo-hubert")
     wait_for(lambda: lock.read_text().strip() != "")
     holder = lock.read_text().strip()
     os.kill(int(holder), signal.SIGSTOP)  # so that it does not end too soon
-    output = project.run("python", "-m", "stages.extract", "hubert", ok=False)
+    output = project.run("python", "-m", "stages.extract", "demo", "hubert", ok=False)
     assert f"error: another stage is writing to artifacts/ (process {holder})" in output
     os.kill(dvc.pid, signal.SIGKILL)
     dvc.wait()
     os.kill(int(holder), signal.SIGCONT)
     wait_for(lambda: _has_ended(holder), seconds=10)
-    assert not (project.folder / "artifacts/features/hubert").exists()
+    assert not (project.folder / "artifacts/features/hubert/demo").exists()
 
 
 def _has_ended(process: str) -> bool:
@@ -399,10 +400,10 @@ def test_bad_input_is_named_and_nothing_is_half_written(project):
     assert "1 audio files cannot be used" in output
     assert f"{bad.name}: unreadable" in output
     assert "Traceback" not in output
-    assert not (project.folder / "artifacts/clips/speech2s").exists()
+    assert not (project.folder / "artifacts/clips/demo/hubert").exists()
 
     params = project.read_params()
-    params["clips"]["speech2s"]["on_error"] = "skip"
+    params["features"]["hubert"]["clips"]["on_error"] = "skip"
     del params["heads"]["gru"]
     project.write_params(params)
     skipping = project.repro()
@@ -410,5 +411,5 @@ def test_bad_input_is_named_and_nothing_is_half_written(project):
     assert "1 utterances were skipped" in (project.folder / "artifacts/report/index.html").read_text()
 
     corpus.rename(corpus.with_name("elsewhere"))
-    output = project.run("python", "-m", "stages.manifest", ok=False)
+    output = project.run("python", "-m", "stages.manifest", "demo", ok=False)
     assert output.startswith("error: there is no corpus folder corpora/demo")

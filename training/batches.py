@@ -54,10 +54,10 @@ class DeviceFrames:
         utterances = _bases(len(shard.ids) for shard in features.shards)
         self._rows = {
             identifier: (
-                *(bases[place.shard] + place.start, place.stop - place.start),
-                utterances[place.shard] + place.index,
+                *(bases[location.shard] + location.start, location.stop - location.start),
+                utterances[location.shard] + location.index,
             )
-            for identifier, place in features.places.items()
+            for identifier, location in features.locations.items()
         }
 
     def gather(self, identifiers: Sequence[str]) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,6 @@
 """What one training run is asked to do: which head, on which utterances, how, and where its files go."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from models.head import HeadSettings, View
 from training.convex import is_convex
 from training.schedule import Budget
 from training.settings import TrainingSettings
+
+_SECONDS_PER_STEP_ON_MOMENTS = 0.001
+_SECONDS_PER_SOLUTION = 1.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,15 @@ class FoldJob:
     def train_speakers(self) -> list[str]:
         """The classes of the speaker classifier."""
         return sorted(set(self.roles["train"].speakers))
+
+
+def estimated_seconds(head: HeadSettings, training: TrainingSettings, num_utterances: int) -> float:
+    """About how long a run takes, if it is known to be short; infinity if not."""
+    if training_view(head, training) is View.FRAMES:
+        return math.inf
+    if is_convex(head, training):
+        return _SECONDS_PER_SOLUTION
+    return Budget.of(training, num_utterances).num_steps * _SECONDS_PER_STEP_ON_MOMENTS
 
 
 def check_job(job: FoldJob) -> None:

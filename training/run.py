@@ -139,7 +139,7 @@ def _config(job: FoldJob, features: FeatureSet, layers: list[int], model: Standa
         "speakers": job.train_speakers if job.training.adversarial_weight else [],
         "fold": job.fold,
         "seed": job.seed,
-        "features": {"set": job.head.features, "digest": features.digest, "recipe": features.recipe},
+        "features": {"digest": features.digest, "recipe": features.recipe},
         "layers": layers,
         "dimension": features.dimension,
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),

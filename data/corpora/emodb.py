@@ -38,7 +38,10 @@ def read_utterances(root: Path) -> list[Utterance]:
     paths = sorted(path for path in folder.glob("*.wav") if not path.name.startswith("."))
     strangers = [path.name for path in paths if not _NAME.fullmatch(path.stem)]
     if not paths or len(strangers) == len(paths):
-        raise UserError(f"{root} does not look like EmoDB: no wav/03a01Fa.wav or the like in it. Fix corpus.root.")
+        raise UserError(
+            f"{root} does not look like EmoDB: no wav/03a01Fa.wav or the like in it. "
+            "Put its folder, or a link to it, there."
+        )
     if strangers:
         raise UserError(
             f"{folder}: {len(strangers)} names are not EmoDB's (speaker, sentence, emotion letter, version, "

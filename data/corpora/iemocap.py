@@ -51,7 +51,7 @@ def read_utterances(root: Path) -> list[Utterance]:
     if not annotated:
         raise UserError(
             f"{root} does not look like IEMOCAP: no Session<k>/dialog/EmoEvaluation in it. "
-            "Point corpus.root at the folder that holds Session1 to Session5 (IEMOCAP_full_release)."
+            "The folder that holds Session1 to Session5 (IEMOCAP_full_release), or a link to it, goes there."
         )
     if incomplete := [folder.name for folder in sessions if folder not in annotated]:
         raise UserError(
@@ -75,16 +75,16 @@ def _read_session(root: Path, session: Path) -> list[Utterance]:
     return utterances
 
 
-def _parse_annotation(line: str, place: str, session: Path, texts: dict[str, str]) -> Utterance:
+def _parse_annotation(line: str, source: str, session: Path, texts: dict[str, str]) -> Utterance:
     annotation = _ANNOTATION.fullmatch(line)
     name = _ID.fullmatch(annotation["id"]) if annotation else None
     if annotation is None or name is None:
         raise UserError(
-            f"{place}: cannot read the annotation {line!r}. Expected "
+            f"{source}: cannot read the annotation {line!r}. Expected "
             "'[start - end]<TAB>id<TAB>code<TAB>[valence, activation, dominance]'; copy it again from the release."
         )
     if annotation["code"] not in EMOTIONS:
-        raise UserError(f"{place}: unknown emotion code {annotation['code']!r}; IEMOCAP's are {', '.join(EMOTIONS)}.")
+        raise UserError(f"{source}: unknown emotion code {annotation['code']!r}; IEMOCAP's are {', '.join(EMOTIONS)}.")
     start, end, _, _, valence, activation, dominance = annotation.groups()
     return Utterance(
         id=annotation["id"],

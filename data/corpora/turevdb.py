@@ -33,7 +33,7 @@ def read_utterances(root: Path) -> list[Utterance]:
     if not paths or len(strangers) == len(paths):
         raise UserError(
             f"{root} does not look like TurEV-DB: no Sound Source/Happy/1234_mt_cay.wav or the like in it. "
-            "Fix corpus.root."
+            "Put its folder, or a link to it, there."
         )
     if strangers:
         raise UserError(

@@ -1,4 +1,4 @@
-"""`ser reproduce`: presets hold the protocols, corpora must be complete, and figures are held against a tolerance."""
+"""`ser reproduce`: presets hold the protocols, corpora must be complete, and results may differ a little."""
 
 import dataclasses
 import json
@@ -22,9 +22,10 @@ def test_every_protocol_has_its_preset_and_counts_of_the_whole_corpus(name):
     assert protocol.head in params.heads
     chance = 100 / len(protocol.counts)
     assert all(chance < figure < 100 for metric, figure in protocol.figures.items() if metric != "macro_f1")
-    assert list(protocol.counts) == list(params.task.classes)
+    task = params.tasks[params.heads[protocol.head].task]
+    assert list(protocol.counts) == list(task.classes)
     complete = {"iemocap": 5531, "ravdess": 1440, "emodb": 535, "turevdb": 1735}
-    assert sum(protocol.counts.values()) == complete[params.corpus.name]
+    assert sum(protocol.counts.values()) == complete[task.corpus]
 
 
 @pytest.fixture
@@ -59,15 +60,20 @@ def test_an_incomplete_corpus_or_missing_folds_stop_before_anything_runs(project
 
 
 @pytest.mark.parametrize(("wa", "within"), [(0.6292, True), (0.6291, False), (0.6692, True), (0.6693, False)])
-def test_a_result_is_held_against_the_figure_in_both_directions(tmp_path, wa, within):
+def test_a_result_may_differ_from_the_figure_in_both_directions(tmp_path, monkeypatch, wa, within):
+    monkeypatch.chdir(tmp_path)
     protocol = PROTOCOLS["superb-er"]
-    folder = tmp_path / "weighted_layers"
-    folder.mkdir()
+    folder = tmp_path / "artifacts/evaluation/weighted_layers"
+    folder.mkdir(parents=True)
     metrics = {"ua": 0.5, "wa": wa, "macro_f1": 0.4}
     details = {"metrics": {name: {"mean_folds": value, "mean": 0.1} for name, value in metrics.items()}}
     (folder / "details.json").write_text(json.dumps(details))
-    compared = {each.metric: each for each in compare(protocol, tmp_path)}
-    assert {name: each.within for name, each in compared.items()} == {"ua": True, "wa": within, "macro_f1": True}
+    compared = {comparison.metric: comparison for comparison in compare(protocol)}
+    assert {name: comparison.within for name, comparison in compared.items()} == {
+        "ua": True,
+        "wa": within,
+        "macro_f1": True,
+    }
     table = describe("superb-er", protocol, list(compared.values()))
     assert f"WA             64.92     {100 * wa:.2f}" in table
     assert ("not within 2" in table) != within

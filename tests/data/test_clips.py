@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from data.audio import UnusableAudioError, read_waveform
-from data.clips import ClipsSettings, crop_waveform, open_clips, write_clips
+from data.clips import ClipsSettings, crop_waveform, from_int16, open_clips, read_samples, to_int16, write_clips
 from tests.builders import tone
 
 
@@ -101,8 +101,8 @@ def test_a_stream_of_unknown_length_is_not_truncated(tmp_path):
     path = tmp_path / "stream.wav"
     soundfile.write(path, tone(0.5), 16000)
     content = path.read_bytes()
-    place = content.index(b"data") + 4
-    path.write_bytes(content[:place] + struct.pack("<I", 0xFFFFFFFF) + content[place + 4 :])
+    start = content.index(b"data") + 4
+    path.write_bytes(content[:start] + struct.pack("<I", 0xFFFFFFFF) + content[start + 4 :])
     assert len(read_waveform(path, 16000)) == 8000
 
 
@@ -125,8 +125,15 @@ def test_clips_keep_true_lengths_and_the_uncut_duration(tmp_path):
     assert clips.ids == ["long", "short"]
     assert list(clips.lengths) == [48000, 11200]
     assert list(clips.column("seconds")) == [4.0, 0.7]
-    stored = clips.rows("waveform")[48000:]
-    assert np.abs(stored / 32768 - tone(0.7)).max() < 1e-4
+    assert np.abs(read_samples(clips, 1) - tone(0.7)).max() < 1e-4
+
+
+def test_sixteen_bits_and_back_are_off_by_half_a_step_and_full_scale_is_clipped():
+    waveform = np.array([-1.5, -1.0, -0.3, 0.0, 0.3, 1.0], np.float32)
+    assert to_int16(waveform).tolist() == [-32768, -32768, -9830, 0, 9830, 32767]
+    restored = from_int16(to_int16(waveform))
+    assert restored.dtype == np.float32
+    np.testing.assert_allclose(restored, waveform.clip(-1, 1 - 2**-15), atol=2**-16)
 
 
 def test_unusable_files_stop_the_shard_or_are_skipped(tmp_path):
@@ -135,7 +142,7 @@ def test_unusable_files_stop_the_shard_or_are_skipped(tmp_path):
     audio.append(tmp_path / "good.wav")
     ids = [path.stem for path in audio]
     unusable = write_clips(tmp_path / "s.h5", ids, audio, ClipsSettings())
-    assert {each.id for each in unusable} == set(REASONS)
+    assert {skipped.id for skipped in unusable} == set(REASONS)
     assert not (tmp_path / "s.h5").exists()
     write_clips(tmp_path / "s.h5", ids, audio, ClipsSettings(on_error="skip"))
     assert open_clips(tmp_path / "s.h5").ids == ["good"]

@@ -1,12 +1,13 @@
 """What the readers make of each corpus, and of folders that are not it."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from data.corpora import CORPORA, emodb, iemocap, ravdess, turevdb
 from data.errors import UserError
-from data.manifest import CorpusSettings, build_manifest, read_manifest, write_manifest
+from data.manifest import CorpusSettings, build_manifest, check_corpus_folders, read_manifest, write_manifest
 from data.synthesis import write_demo_corpus
 from tests.builders import REPOSITORY, write_emodb, write_ravdess, write_turevdb, write_wav
 
@@ -146,10 +147,17 @@ def test_a_turevdb_file_in_another_emotions_folder_is_refused(tmp_path):
         turevdb.read_utterances(tmp_path)
 
 
+def link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.symlink_to(source)
+
+
 @pytest.mark.skipif(not REAL_TUREVDB.is_dir(), reason="needs TurEV-DB itself")
 @pytest.mark.parametrize("within", ["", "Sound Source"])
-def test_all_of_turevdb_is_read(within):
-    manifest = build_manifest(CorpusSettings(name="turevdb", root=str(REAL_TUREVDB / within)))
+def test_all_of_turevdb_is_read(within, tmp_path, monkeypatch):
+    link(REAL_TUREVDB / within, tmp_path / "corpora/turkish")
+    monkeypatch.chdir(tmp_path)
+    manifest = build_manifest("turkish", CorpusSettings(reader="turevdb"))
     assert len(manifest) == 1735
     assert Counter(manifest["emotion"]) == {"kz": 487, "sk": 408, "mt": 357, "hl": 483}
     assert sorted(manifest["speaker"].unique()) == ["1157", "1234", "1358", "1984", "6783", "7895"]
@@ -174,8 +182,16 @@ def test_demo_corpus_same_seed_same_bytes(tmp_path):
     assert content["one"] != content["three"]
 
 
-def test_manifest_survives_the_disk(demo_corpus, tmp_path):
-    manifest = build_manifest(CorpusSettings(name="demo", root=str(demo_corpus), exclude={"emotion": ["xxx"]}))
+@pytest.fixture
+def demo(demo_corpus, tmp_path, monkeypatch):
+    """The demo corpus in its place: exclude -> manifest."""
+    link(demo_corpus, tmp_path / "corpora/demo")
+    monkeypatch.chdir(tmp_path)
+    return lambda **exclude: build_manifest("demo", CorpusSettings(reader="demo", exclude=exclude))
+
+
+def test_manifest_survives_the_disk(demo, tmp_path):
+    manifest = demo(emotion=["xxx"])
     write_manifest(manifest, tmp_path / "manifest.csv")
     again = read_manifest(tmp_path / "manifest.csv")
     assert again.equals(manifest)
@@ -184,22 +200,40 @@ def test_manifest_survives_the_disk(demo_corpus, tmp_path):
     assert "xxx" not in set(manifest["emotion"])
 
 
-def test_an_excluded_value_that_is_not_there_is_named(demo_corpus):
-    def build(**exclude):
-        return build_manifest(CorpusSettings(name="demo", root=str(demo_corpus), exclude=exclude))
-
-    with pytest.raises(UserError, match=r"corpus\.exclude\.emotion: no 'xx' in this corpus; did you mean 'xxx'"):
-        build(emotion=["xx"])
-    with pytest.raises(UserError, match=r"corpus\.exclude\.speaker: no 'Ses09F'"):
-        build(speaker=["Ses09F"])
-    rating = str(build()["valence"].iloc[0])
-    assert rating not in set(build(valence=[rating])["valence"].astype(str))
+def test_an_excluded_value_that_is_not_there_is_named(demo):
+    with pytest.raises(UserError, match=r"corpora\.demo\.exclude\.emotion: no 'xx' in this corpus; did you mean 'xxx'"):
+        demo(emotion=["xx"])
+    with pytest.raises(UserError, match=r"corpora\.demo\.exclude\.speaker: no 'Ses09F'"):
+        demo(speaker=["Ses09F"])
+    rating = str(demo()["valence"].iloc[0])
+    assert rating not in set(demo(valence=[rating])["valence"].astype(str))
 
 
-def test_manifest_names_missing_folder_and_missing_audio(demo_corpus, tmp_path):
-    with pytest.raises(UserError, match="no corpus folder corpora/nowhere"):
-        build_manifest(CorpusSettings(name="iemocap", root="corpora/nowhere"))
-    root = write_iemocap(tmp_path, {"Ses01F_impro01": [("Ses01F_impro01_F000", "neu")]})
+def test_manifest_names_missing_folder_and_missing_audio(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        UserError, match=r"no corpus folder corpora/iemocap\. Put .* ln -s /where/it/is corpora/iemocap"
+    ):
+        build_manifest("iemocap", CorpusSettings(reader="iemocap"))
+    root = write_iemocap(Path("corpora/iemocap"), {"Ses01F_impro01": [("Ses01F_impro01_F000", "neu")]})
     (root / "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav").unlink()
     with pytest.raises(UserError, match=r"1 annotated utterances have no audio file[\s\S]*F000\.wav"):
-        build_manifest(CorpusSettings(name="iemocap", root=str(root)))
+        build_manifest("iemocap", CorpusSettings(reader="iemocap"))
+
+
+def test_a_corpus_folder_is_a_folder_and_that_of_one_corpus(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("elsewhere").mkdir()
+    Path("corpora").mkdir()
+    for name in ("one", "two"):
+        link(Path("../elsewhere"), Path("corpora") / name)
+    assert check_corpus_folders(["one", "missing"]) == ["missing"]
+    with pytest.raises(UserError, match="corpora/one and corpora/two are the same folder"):
+        check_corpus_folders(["one", "two"])
+    Path("corpora/three").write_text("an archive")
+    for check in (
+        lambda: check_corpus_folders(["three"]),
+        lambda: build_manifest("three", CorpusSettings(reader="demo")),
+    ):
+        with pytest.raises(UserError, match=r"corpora/three is a file\. Unpack the corpus"):
+            check()

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from data.errors import UserError
 from data.official_folds import read_emobox
 from data.split_cautions import split_cautions
-from data.splits import SplitSettings, make_splits
+from data.split_settings import SplitSettings
+from data.splits import make_splits
 
 EMOTIONS = {"W": "anger", "F": "happy", "N": "neutral"}
 PATHS = {  # layout of a corpus -> speaker, number and emotion of a file -> its path
@@ -30,7 +31,9 @@ def corpus(layout: str = "flat", speakers: int = 3, each: int = 4) -> pd.DataFra
     ]
     paths = [PATHS[layout].format(**row) for row in rows]
     ids = ["-".join(path.split(".")[0].split("/")) for path in paths]
-    return pd.DataFrame(rows).assign(id=ids, path=paths, label=[row["emotion"] for row in rows], text="", dialog="")
+    return pd.DataFrame(rows).assign(
+        id=ids, path=paths, label=[row["emotion"] for row in rows], text="", dialog="", corpus="mini"
+    )
 
 
 def write_lists(folder: Path, lists: dict[tuple[int, str], pd.DataFrame], spelling: str = "_", above: str = "") -> None:

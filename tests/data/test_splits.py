@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from data.cautions import Caution, Kind, Severity
 from data.errors import UserError
-from data.roles import fold_columns
+from data.roles import fold_columns, shared_speakers
 from data.split_cautions import split_cautions
-from data.splits import SplitSettings, make_splits, shared_speakers
+from data.split_settings import SplitSettings
+from data.splits import make_splits
 
 NO_VALIDATION = {"scheme": "session", "validation": "none"}
 
@@ -17,6 +18,7 @@ NO_VALIDATION = {"scheme": "session", "validation": "none"}
 def utterances(sessions: int, per_speaker: int = 3, speakers_per_session: int = 2) -> pd.DataFrame:
     rows = [
         {
+            "corpus": "corpus",
             "id": f"s{session}{letter}{number}",
             "speaker": f"s{session}{letter}",
             "session": f"session{session}",

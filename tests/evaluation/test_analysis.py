@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score
 from data.metrics import confusions_by, unweighted_accuracy
 from evaluation.attention import read_attention, write_attention
 from evaluation.calibration import reliability
-from evaluation.comparison import compare_heads
+from evaluation.comparison import Comparison, Incomparable, compare_heads
 from evaluation.embedding import two_dimensions
 from evaluation.groups import assess_groups, spread_over_speakers
 from evaluation.leakage import probe_fold, probe_runs
@@ -24,23 +24,23 @@ CLASSES = ["calm", "angry", "sad"]
 SETTINGS = EvaluateSettings(bootstrap=200)
 
 
-def predictions(skill, speakers=10, each=20, seeds=(1, 2), seed=0, folds=5, model=0.0) -> pd.DataFrame:
-    """Test predictions; ``skill(speaker)`` is how often a speaker's emotion is heard. Not all speak all classes.
+def predictions(skill, speakers=10, per_speaker=20, seeds=(1, 2), seed=0, folds=5, model=0.0) -> pd.DataFrame:
+    """Test predictions; ``skill(speaker)`` is how often a speaker's emotion is recognised. Not all speak all classes.
 
     ``model`` is the deviation of the skill of the models, one per fold and seed.
     """
     random = np.random.default_rng(seed)
     luck = model * random.normal(0, 1, (folds, len(seeds)))
     rows = []
-    for speaker, number, (place, run) in itertools.product(range(speakers), range(each), enumerate(seeds)):
+    for speaker, number, (index, run) in itertools.product(range(speakers), range(per_speaker), enumerate(seeds)):
         label = number % 3 if speaker else number % 2
         fold = speaker * folds // speakers
-        predicted = label if random.random() < skill(speaker) + luck[fold, place] else (label + 1) % 3
+        predicted = label if random.random() < skill(speaker) + luck[fold, index] else (label + 1) % 3
         rows.append((f"{speaker}-{number}", f"s{speaker}", fold, run, CLASSES[label], CLASSES[predicted]))
     return pd.DataFrame(rows, columns=["id", "speaker", "fold", "seed", "label", "predicted"])
 
 
-def compare(one: pd.DataFrame, other: pd.DataFrame, **others) -> list[dict]:
+def compare(one: pd.DataFrame, other: pd.DataFrame, **others) -> list[Comparison | Incomparable]:
     tables = {"reference": other, "head": one, **others}
     return compare_heads(tables, dict.fromkeys(tables, CLASSES), "reference", SETTINGS)
 
@@ -97,25 +97,25 @@ def test_arrangements_that_are_too_many_to_count_are_drawn():
 def test_a_better_head_is_found_better_and_an_equal_one_is_not():
     strong, weak = predictions(lambda _: 0.9), predictions(lambda _: 0.5, seed=1)
     better, equal = compare(strong, weak, same=predictions(lambda _: 0.5, seed=2))
-    assert better["significant"]
-    assert better["p_models"] == pytest.approx(2 / 2**10)
-    assert better["p_retraining"] == pytest.approx(2 / 6**5)  # 4 choose 2 in each fold
-    assert better["p_recipes"] == pytest.approx(2 / 2**10)
-    assert better["p_holm"] == pytest.approx(4 / 2**10)
-    assert better["ua_low"] > 0.2
-    assert better["only_head"] > better["only_reference"]
-    assert not equal["significant"]
-    assert equal["ua_low"] < 0 < equal["ua_high"]
+    assert better.significant
+    assert better.p_models == pytest.approx(2 / 2**10)
+    assert better.p_retraining == pytest.approx(2 / 6**5)  # 4 choose 2 in each fold
+    assert better.p_recipes == pytest.approx(2 / 2**10)
+    assert better.p_holm == pytest.approx(4 / 2**10)
+    assert better.metrics["ua"].low > 0.2
+    assert better.only_head > better.only_reference
+    assert not equal.significant
+    assert equal.metrics["ua"].low < 0 < equal.metrics["ua"].high
 
 
 def test_a_recipe_trained_twice_is_seldom_found_to_differ_from_itself():
     """Its models differ by chance in training, which all speakers of a fold share: the test of the models errs."""
     found = {"p_models": [], "p_recipes": []}
     for trial in range(60):
-        how = {"speakers": 24, "each": 12, "folds": 6, "model": 0.3, "seeds": (1, 2, 3)}
+        how = {"speakers": 24, "per_speaker": 12, "folds": 6, "model": 0.3, "seeds": (1, 2, 3)}
         (row,) = compare(*(predictions(lambda _: 0.6, seed=2 * trial + head, **how) for head in (0, 1)))
         for name, of_trials in found.items():
-            of_trials.append(row[name] < 0.05)
+            of_trials.append(getattr(row, name) < 0.05)
     assert np.mean(found["p_models"]) > 0.2
     assert np.mean(found["p_recipes"]) < 0.1
 
@@ -126,39 +126,39 @@ def test_recipes_that_differ_in_these_speakers_need_not_differ_in_others():
     one = predictions(lambda s: 0.3 + 0.6 * (s < 8), seeds=seeds)
     other = predictions(lambda s: 0.9 - 0.6 * (s < 8), seeds=seeds, seed=1)
     (row,) = compare(one, other)
-    assert row["p_retraining"] < 0.01
-    assert row["p_recipes"] > 0.05
-    assert not row["significant"]
+    assert row.p_retraining < 0.01
+    assert row.p_recipes > 0.05
+    assert not row.significant
 
 
 def test_chance_in_training_that_speakers_share_weakens_the_evidence():
     """With a speaker in each fold nothing is shared, and the larger p decides; with four, neither p allows for it."""
     own = np.random.default_rng(0).normal(0, 0.15, (2, 24))  # how the recipes differ by speaker
     for folds, shared in ((24, False), (6, True)):
-        how = {"speakers": 24, "each": 12, "folds": folds, "model": 0.1, "seeds": (1, 2, 3)}
+        how = {"speakers": 24, "per_speaker": 12, "folds": folds, "model": 0.1, "seeds": (1, 2, 3)}
         (row,) = compare(
             predictions(lambda s: 0.75 + own[0, s], seed=2, **how),
             predictions(lambda s: 0.5 + own[1, s], seed=3, **how),
         )
-        larger = max(row["p_models"], row["p_retraining"])
+        larger = max(row.p_models, row.p_retraining)
         assert larger < 0.05
-        assert row["p_recipes"] > 1.2 * larger if shared else row["p_recipes"] == larger
+        assert row.p_recipes > 1.2 * larger if shared else row.p_recipes == larger
 
 
 def test_with_one_seed_nothing_is_said_of_recipes():
     (row,) = compare(predictions(lambda _: 0.95, seeds=(1,)), predictions(lambda _: 0.3, seeds=(1,), seed=1))
-    assert row["p_models"] == pytest.approx(2 / 2**10)
-    assert row["p_retraining"] is row["p_recipes"] is row["p_holm"] is None
-    assert not row["significant"]
+    assert row.p_models == pytest.approx(2 / 2**10)
+    assert row.p_retraining is row.p_recipes is row.p_holm is None
+    assert not row.significant
 
 
 def test_copies_of_a_model_are_no_evidence():
     once, other = predictions(lambda _: 0.9, seeds=(1,)), predictions(lambda _: 0.5, seeds=(1, 2, 3), seed=1)
     copies = pd.concat([once.assign(seed=seed) for seed in (1, 2, 3)])
     (row,) = compare(copies, other)
-    assert row["p_retraining"] == pytest.approx(1 / 4**5)  # one of four in each fold
+    assert row.p_retraining == pytest.approx(1 / 4**5)  # one of four in each fold
     copied = pd.concat([other[other["seed"] == 1].assign(seed=seed) for seed in (1, 2, 3)])
-    assert compare(copies, copied)[0]["p_retraining"] is None
+    assert compare(copies, copied)[0].p_retraining is None
 
 
 def test_what_is_tested_is_the_difference_of_the_pooled_ua():
@@ -166,38 +166,38 @@ def test_what_is_tested_is_the_difference_of_the_pooled_ua():
     one, other = predictions(lambda s: 0.4 + 0.05 * s), predictions(lambda _: 0.6, seed=1)
     (row,) = compare(one, other)
     pooled = [unweighted_accuracy(confusions_by(table, ["seed"], CLASSES)).mean() for table in (one, other)]
-    assert row["ua"] == pytest.approx(pooled[0] - pooled[1])
+    assert row.metrics["ua"].value == pytest.approx(pooled[0] - pooled[1])
 
 
 def test_one_speaker_who_differs_is_no_evidence():
     """Hundreds of utterances, but all of one person: McNemar is impressed, the test over speakers is not."""
-    same = predictions(lambda _: 0.5, each=60)
+    same = predictions(lambda _: 0.5, per_speaker=60)
     better = same.copy()
     better.loc[better["speaker"] == "s3", "predicted"] = better["label"]
     (row,) = compare(better, same)
-    assert row["p_mcnemar"] < 0.001
-    assert row["p_models"] == row["p_recipes"] == 1
-    assert not row["significant"]
+    assert row.p_mcnemar < 0.001
+    assert row.p_models == row.p_recipes == 1
+    assert not row.significant
 
 
 def test_below_eight_speakers_nothing_is_tested():
     (row,) = compare(predictions(lambda _: 0.95, speakers=7), predictions(lambda _: 0.3, speakers=7, seed=1))
-    assert row["p_models"] is row["p_recipes"] is row["p_holm"] is None
-    assert not row["significant"]
-    assert row["ua"] > 0.3
+    assert row.p_models is row.p_recipes is row.p_holm is None
+    assert not row.significant
+    assert row.metrics["ua"].value > 0.3
 
 
 def test_only_seeds_in_common_are_compared_and_other_utterances_are_not():
     one, other = predictions(lambda _: 0.9, seeds=(1, 2, 3)), predictions(lambda _: 0.5, seeds=(2, 3, 4))
     (row,) = compare(one, other)
-    assert row["seeds"] == [2, 3]
-    assert compare(one, other[other["seed"] == 4])[0]["why"] == "no seed in common"
-    assert compare(one[one["speaker"] != "s3"], other)[0]["why"] == "other test utterances"
+    assert row.seeds == [2, 3]
+    assert compare(one, other[other["seed"] == 4])[0].reason == "no seed in common"
+    assert compare(one[one["speaker"] != "s3"], other)[0].reason == "other test utterances"
     elsewhere = other.assign(fold=(other["fold"] + 1) % 5)
-    assert compare(one, elsewhere)[0]["why"] == "other folds"
+    assert compare(one, elsewhere)[0].reason == "other folds"
     tables = {"reference": other, "head": one}
     classes = {"reference": CLASSES, "head": [*CLASSES, "happy"]}
-    assert compare_heads(tables, classes, "reference", SETTINGS)[0]["why"] == "other classes"
+    assert compare_heads(tables, classes, "reference", SETTINGS)[0].reason == "other classes"
 
 
 def test_the_order_of_the_classes_changes_no_comparison():
@@ -226,24 +226,24 @@ def with_people(table: pd.DataFrame, dialogs=False) -> pd.DataFrame:
 def test_groups_are_speakers_genders_and_styles_with_what_their_intervals_are_over():
     table = with_people(predictions(lambda s: 0.2 + 0.07 * s, speakers=20))
     rows = assess_groups(table, CLASSES, SETTINGS)
-    by = {(row["grouping"], row["group"]): row for row in rows}
+    by = {(row.grouping, row.group): row for row in rows}
     assert {grouping for grouping, _ in by} == {"speaker", "gender", "style"}  # no session is named
-    assert by["gender", "male"]["speakers"] == 10
-    assert by["gender", "male"]["resampled"] == "speakers"
-    assert by["speaker", "s0"]["resampled"] == "utterances"
-    assert by["speaker", "s0"]["classes"] == 2
-    assert by["speaker", "s4"]["utterances"] == 20
+    assert by["gender", "male"].speakers == 10
+    assert by["gender", "male"].resampled == "speakers"
+    assert by["speaker", "s0"].resampled == "utterances"
+    assert by["speaker", "s0"].num_classes == 2
+    assert by["speaker", "s4"].utterances == 20
     for row in rows:
-        assert row["ua_low"] <= row["ua"] <= row["ua_high"]
+        assert row.metrics["ua"].low <= row.metrics["ua"].value <= row.metrics["ua"].high
     by_seed = table[table["speaker"] == "s4"].groupby("seed")[["label", "predicted"]]
     expected = by_seed.apply(lambda own: f1_score(own["label"], own["predicted"], average="weighted")).mean()
-    assert by["speaker", "s4"]["weighted_f1"] == pytest.approx(expected)
+    assert by["speaker", "s4"].metrics["weighted_f1"].value == pytest.approx(expected)
     spread = spread_over_speakers(rows)
-    values = [row["ua"] for row in rows if row["grouping"] == "speaker"]
-    assert spread["worst_ua"] == min(values)
-    assert spread["range"] == pytest.approx(max(values) - min(values))
+    values = [row.metrics["ua"].value for row in rows if row.grouping == "speaker"]
+    assert spread.worst_ua == min(values)
+    assert spread.range == pytest.approx(max(values) - min(values))
     dialogs = assess_groups(with_people(predictions(lambda _: 0.5), dialogs=True), CLASSES, SETTINGS)
-    assert {row["resampled"] for row in dialogs if row["grouping"] == "speaker"} == {"dialogues"}
+    assert {row.resampled for row in dialogs if row.grouping == "speaker"} == {"dialogues"}
 
 
 def test_confusions_by_is_a_groupby():
@@ -260,37 +260,38 @@ def test_a_head_that_is_right_as_often_as_it_says_has_no_calibration_error():
     right = random.random(20_000) < confidence
     table = pd.DataFrame({"seed": 1, "label": "calm", "predicted": np.where(right, "calm", "sad")})
     table = table.assign(p_calm=confidence, p_angry=0.0, p_sad=1 - confidence)
-    assert reliability(table, CLASSES)["ece"] < 0.02
+    assert reliability(table, CLASSES).ece < 0.02
     too_sure = reliability(table.assign(p_calm=1.0), CLASSES)
-    assert too_sure["ece"] == pytest.approx(1 - right.mean())
-    assert too_sure["bins"] == [{"confidence": 1.0, "accuracy": pytest.approx(right.mean()), "share": 1.0}]
+    assert too_sure.ece == pytest.approx(1 - right.mean())
+    (only,) = too_sure.bins
+    assert (only.confidence, only.accuracy, only.share) == (1, pytest.approx(right.mean()), 1)
 
 
-def voices(between: float, speakers=4, dialogs=6, each=6, size=10, within=0.0):
+def voices(between: float, speakers=4, dialogs=6, per_dialog=6, size=10, within=0.0):
     """Embeddings in which speakers lie ``between`` apart, and dialogues ``within``."""
     random = np.random.default_rng(4)
     rows, values = [], []
     for speaker in range(speakers):
         own = between * random.normal(0, 1, size)
         for dialog in range(dialogs):
-            place = own + within * random.normal(0, 1, size)
-            for number in range(each):
+            centre = own + within * random.normal(0, 1, size)
+            for number in range(per_dialog):
                 rows.append((f"{speaker}-{dialog}-{number}", f"s{speaker}", "fm"[speaker % 2], f"d{speaker}-{dialog}"))
-                values.append(place + random.normal(0, 1, size))
+                values.append(centre + random.normal(0, 1, size))
     people = pd.DataFrame(rows, columns=["id", "speaker", "gender", "dialog"])
-    return people.assign(session=""), np.array(values)
+    return people.assign(session="", corpus="emodb"), np.array(values)
 
 
 def test_the_probe_finds_voices_where_there_are_any_and_none_where_there_are_none():
     people, plain = voices(0.0)
     _, apart = voices(2.0)
-    result = probe_fold(people, {1: plain}, apart, seed=1)
-    assert result["within"]
-    assert result["embedding"] == pytest.approx(0.5, abs=0.15)
-    assert result["raw"] > 0.9
-    assert result["chance"] == result["session_gender"] == 0.5  # two of each gender
-    assert result["speakers"] == 4
-    assert result["dimension"] == 10
+    result = probe_fold(0, people, {1: plain}, apart, seed=1)
+    assert result.within
+    assert result.embedding == pytest.approx(0.5, abs=0.15)
+    assert result.raw > 0.9
+    assert result.chance == result.session_gender == 0.5  # two of each gender
+    assert result.speakers == 4
+    assert result.dimension == 10
 
 
 def test_session_and_gender_are_no_voice():
@@ -298,28 +299,28 @@ def test_session_and_gender_are_no_voice():
     people, apart = voices(2.0, speakers=8)
     people["session"] = people["speaker"].map(lambda name: "Ses01" if name in {"s0", "s1", "s2"} else "Ses02")
     cells = pd.get_dummies(people["session"] + people["gender"]).to_numpy(float)
-    result = probe_fold(people, {1: cells}, apart, seed=1)
-    assert result["within"]
-    assert result["speakers"] == 7
-    assert result["embedding"] == result["chance"] == pytest.approx(3 / 7)
-    assert result["raw"] > 0.9
+    result = probe_fold(0, people, {1: cells}, apart, seed=1)
+    assert result.within
+    assert result.speakers == 7
+    assert result.embedding == result.chance == pytest.approx(3 / 7)
+    assert result.raw > 0.9
     noise = np.random.default_rng(0).normal(0, 0.1, cells.shape)
-    assert probe_fold(people, {1: cells + noise}, apart, seed=1)["embedding"] == pytest.approx(3 / 7, abs=0.1)
+    assert probe_fold(0, people, {1: cells + noise}, apart, seed=1).embedding == pytest.approx(3 / 7, abs=0.1)
 
 
 def test_one_speaker_of_each_session_and_gender_leaves_nothing_to_tell():
     people, apart = voices(2.0)
     people["session"] = people["speaker"].map(lambda name: "Ses01" if name in {"s0", "s1"} else "Ses02")
-    result = probe_fold(people, {1: apart}, apart, seed=1)
-    assert not result["within"]
-    assert result["session_gender"] == 1
-    assert result["chance"] == 0.25
-    assert result["speakers"] == 4
+    result = probe_fold(0, people, {1: apart}, apart, seed=1)
+    assert not result.within
+    assert result.session_gender == 1
+    assert result.chance == 0.25
+    assert result.speakers == 4
 
 
 def test_speakers_who_were_trained_on_are_not_probed(feature_folder, tmp_path):
     features = FeatureSet(feature_folder)
-    splits = pd.DataFrame({"id": list(features.places)})
+    splits = pd.DataFrame({"id": list(features.locations)})
     splits["speaker"] = splits["id"].str.split("-").str[0]
     splits["fold_0"] = splits["speaker"].map({"s0": "test", "s1": "test", "s2": "validation"}).fillna("train")
     rows = splits[splits["fold_0"] != "train"].assign(fold=0, seed=1)
@@ -327,29 +328,29 @@ def test_speakers_who_were_trained_on_are_not_probed(feature_folder, tmp_path):
     folder.mkdir(parents=True)
     save_file({"embedding": np.ones((len(rows), 3), np.float32)}, folder / "embeddings.safetensors")
     runs = HeadRuns(tmp_path, {"layers": [12]}, rows[["fold", "seed"]].head(1), rows, pd.DataFrame(), [])
-    manifest = splits.assign(gender="", session="", dialog="")
-    assert probe_runs(runs, features, manifest, splits, seed=1)["mean"]["chance"] == pytest.approx(1 / 3)
+    splits = splits.assign(corpus="emodb", gender="", session="", dialog="")
+    assert probe_runs(runs, features, splits, seed=1).mean.chance == pytest.approx(1 / 3)
     splits.loc[splits.index[splits["speaker"] == "s0"][0], "fold_0"] = "train"
-    assert probe_runs(runs, features, manifest, splits, seed=1) is None
+    assert probe_runs(runs, features, splits, seed=1) is None
 
 
 def test_the_probe_keeps_dialogues_apart():
     """Dialogues differ here, speakers do not: a probe that sees a dialogue's other utterances would tell them apart."""
     people, values = voices(0.0, within=3.0)
     people["gender"] = ""
-    assert probe_fold(people, {1: values}, values, seed=1)["embedding"] < 0.5
-    assert probe_fold(people.assign(dialog=""), {1: values}, values, seed=1)["embedding"] > 0.6
+    assert probe_fold(0, people, {1: values}, values, seed=1).embedding < 0.5
+    assert probe_fold(0, people.assign(dialog=""), {1: values}, values, seed=1).embedding > 0.6
 
 
 def test_both_of_the_probes_inputs_have_the_same_dimension():
     people, values = voices(1.0, size=40)
-    assert probe_fold(people, {1: values[:, :6]}, values, seed=1)["dimension"] == 6
+    assert probe_fold(0, people, {1: values[:, :6]}, values, seed=1).dimension == 6
 
 
 def test_an_unnamed_gender_is_no_gender():
     people, values = voices(1.0)
     people.loc[people["speaker"] == "s2", "gender"] = ""
-    assert probe_fold(people, {1: values}, values, seed=1)["chance"] == 0.25
+    assert probe_fold(0, people, {1: values}, values, seed=1).chance == 0.25
 
 
 def test_a_head_that_says_the_same_of_all_has_no_picture():
@@ -358,11 +359,22 @@ def test_a_head_that_says_the_same_of_all_has_no_picture():
     assert two_dimensions(utterances, np.random.default_rng(0).normal(0, 1, (len(utterances), 1)), seed=1).empty
 
 
+def test_speakers_of_different_corpora_are_not_told_apart_by_their_corpus():
+    """Two speakers of each of two corpora; one corpus names no gender, the other two women."""
+    people, apart = voices(2.0)
+    people["corpus"] = people["speaker"].map(lambda name: "emodb" if name in {"s0", "s1"} else "turevdb")
+    people["gender"] = people["corpus"].map({"emodb": "f", "turevdb": ""})
+    corpora = pd.get_dummies(people["corpus"]).to_numpy(float)
+    result = probe_fold(0, people, {1: corpora}, apart, seed=1)
+    assert result.within
+    assert result.embedding == result.chance == 0.5
+
+
 def test_what_cannot_be_probed_is_not():
     people, values = voices(1.0, speakers=1)
-    assert probe_fold(people, {1: values}, values, seed=1) is None
+    assert probe_fold(0, people, {1: values}, values, seed=1) is None
     people, values = voices(1.0, dialogs=1)
-    assert probe_fold(people, {1: values}, values, seed=1) is None
+    assert probe_fold(0, people, {1: values}, values, seed=1) is None
 
 
 def test_t_sne_keeps_clusters_and_survives_few_points():

@@ -4,15 +4,16 @@ import json
 import shutil
 
 import h5py
+import numpy as np
 import pandas as pd
 import pytest
 
-from data.labels import TaskSettings
-from data.manifest import CorpusSettings
+from data.cautions import Caution, Kind
 from data.shards import seal
-from data.splits import SplitSettings
-from evaluation.description import describe_run
+from evaluation.cautions import feature_cautions, task_cautions
+from evaluation.description import describe_features, describe_task
 from features.store import FeatureSet
+from tests.builders import task_description
 
 VERSIONS = {"torch": "2", "transformers": "5", "python": "3"}
 USUAL = {"compute_dtype": "float32", "device": "cpu", "versions": VERSIONS}
@@ -34,54 +35,71 @@ def change_attributes(folder, shard: str, provenance: dict, recipe: dict | None 
 @pytest.fixture
 def folder(feature_folder, tmp_path):
     """Features of six speakers with the usual provenance."""
-    copy = tmp_path / "hubert"
+    copy = tmp_path / "hubert/emodb"
     shutil.copytree(feature_folder, copy)
     return copy
 
 
-def describe(folder) -> dict:
-    features = FeatureSet(folder)
-    ids = sorted(features.places)
-    manifest = pd.DataFrame({"id": ids, "emotion": ["NLW"[int(name[-1])] for name in ids], "text": "", "dialog": ""})
-    manifest["speaker"] = manifest["id"].str[:2]
-    usable = pd.DataFrame({"id": ids, "label": "", "fold_0": ["test" if name < "s3" else "train" for name in ids]})
-    task = TaskSettings(classes={"neutral": ["N"], "bored": ["L"], "angry": ["W"]})
-    config = {"features": {"set": "hubert"}, **dict.fromkeys(("settings", "training", "num_parameters", "layers"))}
-    corpus, split = CorpusSettings(name="emodb", root="corpora/emodb"), SplitSettings(scheme="speaker")
-    return describe_run(corpus, task, split, manifest, usable, features, config)
+def splits_of(features: FeatureSet) -> pd.DataFrame:
+    ids = sorted(features.locations)
+    splits = pd.DataFrame({"id": ids, "corpus": "emodb", "text": "", "dialog": ""})
+    splits["speaker"] = splits["id"].str[:2]
+    splits["label"] = [["angry", "calm", "sad"][int(name[-1])] for name in ids]
+    return splits.assign(fold_0=np.where(splits["id"] < "s3", "test", "train"))
 
 
-def test_classes_are_in_an_order_of_their_own(folder):
-    assert list(describe(folder)["codes"]) == list(describe(folder)["counts"]) == ["angry", "bored", "neutral"]
+def kinds(folder) -> list[Kind]:
+    return [caution.kind for caution in feature_cautions(FeatureSet(folder), share_cut=0.05)]
+
+
+def test_the_task_is_described_by_what_has_features(folder):
+    splits = splits_of(FeatureSet(folder))
+    data = describe_task(task_description(), splits, num_skipped=2)
+    assert (data.utterances, data.speakers, data.skipped) == (60, 6, 2)
+    assert data.counts == {"emodb": {"angry": 24, "calm": 18, "sad": 18}}
+    assert data.count("angry") == 24
+    assert data.fold_sizes[0].model_dump() == {"train": 30, "validation": 0, "test": 30}
+    assert data.unvalidated == 1
+    assert Kind.SKIPPED_UTTERANCES in [caution.kind for caution in task_cautions(data, splits)]
 
 
 def test_mixed_compute_types_are_named_with_their_shards(folder):
-    assert not any("Mixed compute types" in warning for warning in describe(folder)["warnings"])
+    assert Kind.MIXED_COMPUTE_TYPES not in kinds(folder)
     for speaker in (1, 4):
         change_attributes(folder, f"speaker-{speaker}", provenance={**NAMED, **USUAL, "compute_dtype": "bfloat16"})
     warning = FeatureSet(folder).mixed_types()
     assert warning.startswith(
-        "Mixed compute types in the features hubert (bfloat16: speaker-1, speaker-4; "
+        "Mixed compute types in the features hubert/emodb (bfloat16: speaker-1, speaker-4; "
         "float32: speaker-0, speaker-2, speaker-3, speaker-5)"
     )
-    assert "`ser store discard hubert`" in warning
-    described = describe(folder)
-    assert warning in described["warnings"]
-    assert not any("several ways" in each for each in described["warnings"])
+    assert "`ser store discard hubert/emodb`" in warning
+    assert Caution(kind=Kind.MIXED_COMPUTE_TYPES, text=warning) in feature_cautions(FeatureSet(folder), share_cut=0)
+    assert Kind.MIXED_PROVENANCE not in kinds(folder)
 
 
 def test_other_versions_are_several_ways(folder):
     change_attributes(folder, "speaker-1", provenance={**NAMED, **USUAL, "versions": {**VERSIONS, "torch": "3"}})
-    assert any("several ways" in each for each in describe(folder)["warnings"])
+    assert Kind.MIXED_PROVENANCE in kinds(folder)
+
+
+def test_truncated_speech_is_warned_of_above_a_tenth(folder):
+    features = FeatureSet(folder)
+    (caution,) = [
+        caution for caution in feature_cautions(features, share_cut=0.25) if caution.kind == Kind.TRUNCATED_SPEECH
+    ]
+    assert caution.text.startswith("25% of the speech")
+    assert Kind.TRUNCATED_SPEECH not in kinds(folder)
 
 
 def test_the_checkpoint_is_the_one_that_the_shards_name(folder):
-    described = describe(folder)
-    assert described["encoders"] == [{"checkpoint": "untrained", "revision": None}]
-    assert any("encoder is untrained" in each for each in described["warnings"])
+    described = describe_features("hubert/emodb", FeatureSet(folder), splits_of(FeatureSet(folder)))
+    assert described.set == "hubert"
+    assert described.encoders == [{"checkpoint": "untrained", "revision": None}]
+    assert Kind.UNTRAINED_ENCODER in kinds(folder)
     for speaker in range(6):
         moved = {"pad": None, "context": "clip"}
         change_attributes(folder, f"speaker-{speaker}", {**USUAL, **NAMED}, moved)
-    described = describe(folder)
-    assert described["encoders"] == [NAMED]
-    assert described["provenance"] == [USUAL]
+    described = describe_features("hubert/emodb", FeatureSet(folder), splits_of(FeatureSet(folder)))
+    assert described.encoders == [NAMED]
+    assert described.provenance == [USUAL]
+    assert Kind.UNTRAINED_ENCODER not in kinds(folder)

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 
-from evaluation.assessment import predictions_table
 from evaluation.attention import write_attention
+from evaluation.evaluation import predictions_table
 from evaluation.runs import read_runs
 
 FOLDS, SEEDS = (0, 1, 10), (2, 10)
@@ -33,12 +33,14 @@ def write_runs(folder, attends: bool = True) -> None:
 def test_the_attention_kept_is_of_the_first_seeds_test_predictions_in_their_order(tmp_path):
     write_runs(tmp_path)
     runs = read_runs(tmp_path)
-    predictions = predictions_table(runs.test, runs.classes)
+    splits = pd.DataFrame({"id": runs.test["id"].unique(), "corpus": "emodb"})
+    predictions = predictions_table(runs.test, splits, runs.classes)
     first = predictions[predictions["seed"] == runs.first_seed]
     assert runs.first_seed == 2
     assert len(first) == len(FOLDS) * 2
     assert [f"u{len(row)}" for row in runs.test_attention()] == list(first["id"])
     assert (first["confidence"] == 0.7).all()
+    assert (first["corpus"] == "emodb").all()
 
 
 def test_a_head_that_does_not_attend_keeps_none(tmp_path):

@@ -26,7 +26,7 @@ def test_changed_weights_name_the_command_and_equal_ones_pass(checkpoint, tmp_pa
     settings = SslSettings(clips=ClipsSettings(), checkpoint=str(checkpoint), layers=[1])
     known = tmp_path / "known"
     weights = encoder_digest(settings, known)
-    features = FeatureSet(write_features(tmp_path / "features/hubert", weights=weights))
+    features = FeatureSet(write_features(tmp_path / "features/hubert/demo", weights=weights))
     check_checkpoint(settings, features, known)
 
     (checkpoint / "preprocessor_config.json").write_text((checkpoint / "preprocessor_config.json").read_text() + "\n")
@@ -39,7 +39,7 @@ def test_changed_weights_name_the_command_and_equal_ones_pass(checkpoint, tmp_pa
 
     torch.manual_seed(2)
     HubertModel(HubertConfig.from_pretrained(checkpoint)).save_pretrained(checkpoint)
-    with pytest.raises(UserError, match=r"other weights.*dvc repro --force --single-item extract@hubert"):
+    with pytest.raises(UserError, match=r"other weights.*dvc repro --force --single-item extract@demo-hubert"):
         check_checkpoint(settings, features, known)
 
 

@@ -24,7 +24,7 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-from data.clips import ClipsSettings, open_clips, write_clips
+from data.clips import ClipsSettings, from_int16, open_clips, to_int16, write_clips
 from data.errors import UserError
 from features.checkpoints import untrained_hubert
 from features.extraction import extract_shard
@@ -43,7 +43,7 @@ SECONDS = {"a": 1.0, "b": 0.6, "c": 0.9951, "d": 0.03, "e": 0.61, "f": 0.6179}
 def samples_of(name: str) -> np.ndarray:
     """One clip's sound as 16-bit samples: a tone that swells, off the zero line."""
     waveform = tone(SECONDS[name], frequency=150 + 60 * list(SECONDS).index(name))
-    return np.round((waveform * np.linspace(0.05, 1, len(waveform)) + 0.02) * 32768).astype(np.int16)
+    return to_int16(waveform * np.linspace(0.05, 1, len(waveform)) + 0.02)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,9 @@ def extract(clips, folder, batch_size=None, **settings):
     settings = SslSettings(**{**usual, **settings})
     encoder = open_encoder(settings, CPU)
     folder.mkdir(exist_ok=True)
-    extract_shard(open_clips(clips), folder / "shard.h5", settings, encoder, "f" * 64, batch_size)
+    extract_shard(
+        open_clips(clips), folder / "shard.h5", settings, encoder, fingerprint="f" * 64, batch_size=batch_size
+    )
     return FeatureSet(folder)
 
 
@@ -72,7 +74,7 @@ def load(checkpoint, layers=(2,), **settings):
 
 def scaled(name: str) -> torch.Tensor:
     """The whole waveform, scaled as the checkpoint's extractor does: [1, num_samples]."""
-    samples = torch.from_numpy(samples_of(name).astype(np.float32) / 32768)
+    samples = torch.from_numpy(from_int16(samples_of(name)))
     return ((samples - samples.mean()) / torch.sqrt(samples.var(unbiased=False) + 1e-7))[None]
 
 
@@ -179,7 +181,7 @@ def test_bfloat16_frames_point_the_same_way_and_the_residual_stream_stays_float3
     exact = extract(clips, tmp_path / "float32", checkpoint="untrained:1", layers=[12])
     rough = extract(clips, tmp_path / "bfloat16", compute_dtype="bfloat16", checkpoint="untrained:1", layers=[12])
     for name in SECONDS:
-        one, other = (torch.from_numpy(each.frames(name, 12)).float() for each in (exact, rough))
+        one, other = (torch.from_numpy(features.frames(name, 12)).float() for features in (exact, rough))
         assert torch.cosine_similarity(one, other, dim=-1).min() >= 0.999
     encoder = load(TINY_ENCODER, layers=[0, 2], compute_dtype="bfloat16")
     for frames in encoder.encode([scaled("a")[0].numpy()]):
@@ -221,7 +223,7 @@ def test_a_checkpoint_that_cannot_be_had_says_what_to_do(checkpoint, message, mo
 
 def test_a_checkpoint_that_is_no_speech_encoder_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 8}))
-    with pytest.raises(UserError, match="'bert' model, no speech encoder such as"):
+    with pytest.raises(UserError, match="'bert' model, not a speech encoder such as"):
         load(tmp_path)
 
 
@@ -278,7 +280,7 @@ def test_frames_that_float16_cannot_hold_are_refused_in_every_storage(clips, tmp
         norm.weight.data.mul_(1e7)
     model.save_pretrained(tmp_path / "checkpoint")
     for storage in ("float16", "int8"):
-        with pytest.raises(UserError, match=f"does not fit {storage}"):
+        with pytest.raises(UserError, match=rf"^a: .*do not fit {storage}\. Try .*compute_dtype: float32"):
             extract(clips, tmp_path / storage, checkpoint=str(tmp_path / "checkpoint"), storage=storage)
 
 
@@ -286,8 +288,8 @@ def test_a_checkpoint_and_a_local_copy_of_it_are_one_recipe(clips, tmp_path):
     untrained_hubert(0, layers=2).save_pretrained(tmp_path / "copy")
     Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(tmp_path / "copy")
     by_name, copied = (
-        extract(clips, tmp_path / place, checkpoint=name)
-        for place, name in (("one", TINY_ENCODER), ("two", str(tmp_path / "copy")))
+        extract(clips, tmp_path / folder, checkpoint=name)
+        for folder, name in (("one", TINY_ENCODER), ("two", str(tmp_path / "copy")))
     )
     assert by_name.recipe == copied.recipe
     assert by_name.checkpoints == [TINY_ENCODER]
@@ -331,7 +333,7 @@ def test_whispers_full_context_is_transformers_own_output_cut_to_the_clips_frame
     assert (features.dimension, features.frame_rate, features.recipe["context"]) == (48, 50.0, "full")
     extractor = WhisperFeatureExtractor.from_pretrained(tmp_path / "checkpoint")
     for name in SECONDS:
-        samples = samples_of(name).astype(np.float32) / 32768
+        samples = from_int16(samples_of(name))
         mel = extractor(samples, sampling_rate=16000, return_tensors="pt").input_features
         states = model.encoder(mel, output_hidden_states=True).hidden_states
         assert features.num_frames(name) == -(-len(samples) // 320)
@@ -348,7 +350,7 @@ def test_whispers_clip_context_sees_the_clips_own_mel_frames_and_positions_alone
     assert together.recipe["context"] == "clip"
     extractor = WhisperFeatureExtractor.from_pretrained(tmp_path / "checkpoint")
     for name in SECONDS:
-        samples = samples_of(name).astype(np.float32) / 32768
+        samples = from_int16(samples_of(name))
         frames = -(-len(samples) // 320)
         mel = extractor(samples, sampling_rate=16000, return_tensors="pt").input_features[..., : 2 * frames]
         encoder = model.encoder

@@ -8,7 +8,7 @@ import soundfile
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from data.clips import ClipsSettings, open_clips, write_clips
+from data.clips import ClipsSettings, open_clips, read_samples, write_clips
 from features import kinds
 from features.extraction import content_of, extract_shard
 from features.kinds import KINDS, FeatureSettings, open_encoder, version_line
@@ -41,7 +41,7 @@ def test_every_kind_goes_through_the_store(kind, storage, clips, tmp_path):
     encoder = open_encoder(settings, CPU)
     folder = tmp_path / "features"
     folder.mkdir()
-    extract_shard(clips, folder / "shard.h5", settings, encoder, "f" * 64)
+    extract_shard(clips, folder / "shard.h5", settings, encoder, fingerprint="f" * 64)
     features = FeatureSet(folder)
     assert verify_shard(folder / "shard.h5") == []
     assert encoder.passes == len(SECONDS)
@@ -50,8 +50,7 @@ def test_every_kind_goes_through_the_store(kind, storage, clips, tmp_path):
     assert (features.frame_rate, features.cautions) == (encoder.frame_rate, encoder.cautions)
     assert features.recipe.items() >= {"kind": kind, "storage": storage, **encoder.recipe}.items()
     for name, num_samples in zip(clips.ids, clips.lengths.tolist(), strict=True):
-        (start, stop) = clips.offsets[clips.ids.index(name) :][:2]
-        samples = clips.rows("waveform")[start:stop].astype(np.float32) / 32768
+        samples = read_samples(clips, clips.ids.index(name))
         assert features.num_frames(name) == encoder.num_frames(num_samples)
         for layer, frames in zip(encoder.layers, encoder.encode([encoder.prepare(samples)]), strict=True):
             expected = frames[0, : features.num_frames(name)].numpy()

@@ -7,7 +7,7 @@ import soundfile
 import torch
 from threadpoolctl import threadpool_limits
 
-from data.clips import ClipsSettings, open_clips, write_clips
+from data.clips import ClipsSettings, from_int16, open_clips, to_int16, write_clips
 from features.extraction import extract_shard
 from features.kinds import open_encoder
 from features.mfcc import MfccSettings
@@ -22,7 +22,7 @@ FLOAT16 = 2**-11  # what rounding to float16 changes at most, as a share
 def samples_of(name: str, sample_rate: int) -> np.ndarray:
     """One clip as it is stored, float32: a tone that swells from silence, as 16-bit samples."""
     waveform = tone(SECONDS[name], sample_rate, frequency=150 + 60 * list(SECONDS).index(name))
-    return np.round(waveform * np.linspace(0, 1, len(waveform)) * 32768).astype(np.int16) / np.float32(32768)
+    return from_int16(to_int16(waveform * np.linspace(0, 1, len(waveform))))
 
 
 def extract(folder, sample_rate: int = 16000, batch_size: int | None = None, **parameters) -> FeatureSet:
@@ -33,7 +33,8 @@ def extract(folder, sample_rate: int = 16000, batch_size: int | None = None, **p
     settings = MfccSettings(clips=ClipsSettings(sample_rate=sample_rate, seconds=None), **parameters)
     write_clips(folder / "clips.hdf5", list(SECONDS), [folder / f"{name}.wav" for name in SECONDS], settings.clips)
     encoder = open_encoder(settings, CPU)
-    extract_shard(open_clips(folder / "clips.hdf5"), folder / "shard.h5", settings, encoder, "f" * 64, batch_size)
+    clips, how = open_clips(folder / "clips.hdf5"), {"fingerprint": "f" * 64, "batch_size": batch_size}
+    extract_shard(clips, folder / "shard.h5", settings, encoder, **how)
     return FeatureSet(folder)
 
 

@@ -55,7 +55,7 @@ every_kind_of_features = pytest.mark.parametrize(
 
 
 def head(variant, num_speakers=0, num_layers=1, dimension=SIZE):
-    settings = HEADS[variant["model"]][0](features="f", **variant)
+    settings = HEADS[variant["model"]][0](**variant)
     return build_head(settings, dimension, CLASSES, num_layers, num_speakers).eval()
 
 
@@ -66,7 +66,7 @@ def test_every_registered_head_is_tested():
 @pytest.mark.parametrize("model", HEADS)
 def test_every_head_reads_the_last_layer_all_of_them_or_those_listed(model):
     def layers(**settings):
-        return HEADS[model][0](model=model, features="f", **settings).choose_layers([0, 3, 5, 9])
+        return HEADS[model][0](model=model, **settings).choose_layers([0, 3, 5, 9])
 
     assert (layers(layers=None), layers(layers="all"), layers(layers=[3, 5])) == ([9], [0, 3, 5, 9], [3, 5])
     assert layers() == ([0, 3, 5, 9] if model == "weighted_layers" else [9])
@@ -194,7 +194,7 @@ def test_classifiers_have_the_hidden_layers_that_are_asked_for():
     def sizes(module):
         return [(layer.in_features, layer.out_features) for layer in module if isinstance(layer, nn.Linear)]
 
-    settings = HEADS["enhanced_gru"][0](features="f", classifier=[6, 5], **variant)
+    settings = HEADS["enhanced_gru"][0](classifier=[6, 5], **variant)
     model = build_head(settings, SIZE, CLASSES, 1, SPEAKERS, speaker_classifier=[7, 5])
     assert sizes(model.head.classifier) == [(16, 6), (6, 5), (5, CLASSES)]
     assert sizes(model.speaker_classifier) == [(16, 7), (7, 5), (5, SPEAKERS)]
@@ -389,16 +389,16 @@ def test_enhanced_gru_pools_by_mean_and_by_maximum_and_knows_the_order():
 def test_a_pooling_named_twice_is_refused():
     for model in ("gru", "enhanced_gru"):
         with pytest.raises(ValidationError, match="duplicate values: mean"):
-            HEADS[model][0](model=model, features="f", pooling=["mean", "mean"])
+            HEADS[model][0](model=model, pooling=["mean", "mean"])
 
 
 def test_heads_and_scales_that_do_not_divide_are_refused_with_those_that_do():
     with pytest.raises(ValidationError, match=r"scale: 8 does not divide channels = 12 \(these do: 2, 3, 4, 6, 12\)"):
-        HEADS["ecapa"][0](model="ecapa", features="f", channels=12)
+        HEADS["ecapa"][0](model="ecapa", channels=12)
     with pytest.raises(
         ValidationError, match=r"num_heads: 7 does not divide 2 x hidden_size = 16 \(these do: 1, 2, 4, 8, 16\)"
     ):
-        HEADS["enhanced_gru"][0](model="enhanced_gru", features="f", hidden_size=8, num_heads=7)
+        HEADS["enhanced_gru"][0](model="enhanced_gru", hidden_size=8, num_heads=7)
 
 
 @torch.inference_mode()
@@ -461,7 +461,7 @@ def test_the_classifiers_are_what_turns_an_embedding_into_logits(variant):
 @every_head
 @torch.inference_mode()
 def test_a_head_that_sees_means_needs_no_more_than_means(variant):
-    settings = HEADS[variant["model"]][0](features="f", **variant)
+    settings = HEADS[variant["model"]][0](**variant)
     model, view = build_head(settings, SIZE, CLASSES, LAYERS).eval(), head_class(settings).view(settings)
     frames, lengths = torch.randn(1, LAYERS, 9, SIZE), torch.tensor([9])
     mean, deviation = frames.mean(dim=2, keepdim=True), frames.std(dim=2, correction=0, keepdim=True)
@@ -482,7 +482,7 @@ def test_a_class_without_the_contract_is_no_head():
         pass
 
     with pytest.raises(TypeError, match="abstract"):
-        Nothing(HeadSettings(model="nothing", features="f"), 3)
+        Nothing(HeadSettings(model="nothing"), 3)
 
 
 def test_positions_are_sines_and_cosines():

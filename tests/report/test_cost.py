@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.results import Details, FeatureData, Fingerprints, Training
 from report.cost import feature_costs, head_costs
 
 
@@ -24,12 +25,12 @@ def training(fingerprint: str, **other) -> dict:
     return {"fingerprint": fingerprint, **usual, **other}
 
 
-def evaluation(head: str = "gru", features: tuple = ("a", "b"), runs: tuple = ("r", "s")) -> dict:
-    return {
-        "head": head,
-        "run": {"features": {"set": "hubert"}, "clips": 40},
-        "fingerprints": {"features": list(features), "head": list(runs)},
-    }
+def evaluation(head: str = "gru", features: tuple = ("a", "b"), runs: tuple = ("r", "s")) -> Details:
+    recipe = {"name": "hubert/emodb", "clips": 40, "recipe": {}, "encoders": [], "provenance": []}
+    data = FeatureData(**recipe, seconds=9.0, share_cut=0.0, frame_rate=50.0)
+    fingerprints = Fingerprints(features=list(features), head=list(runs))
+    training = Training.model_construct(features=data, fingerprints=fingerprints)
+    return Details.model_construct(head=head, features=data.name, training=training)
 
 
 def test_matching_measurements_are_put_together(tmp_path):
@@ -38,7 +39,7 @@ def test_matching_measurements_are_put_together(tmp_path):
     write(folder / "two.json", **extraction("b", seconds=4.0, peak_megabytes=1200.0))
     assert feature_costs([evaluation(), evaluation("linear")], tmp_path) == [
         {
-            "set": "hubert",
+            "features": "hubert/emodb",
             "device": "cpu",
             "ms_per_clip": pytest.approx(300),
             "peak_megabytes": 1200.0,
@@ -76,8 +77,8 @@ def test_stale_measurements_do_not_count(tmp_path):
 
 
 def test_missing_and_unreadable_measurements_are_not_measured(tmp_path):
-    assert feature_costs([evaluation()], tmp_path) == [{"set": "hubert", "clips": 0, "of": 40}]
+    assert feature_costs([evaluation()], tmp_path) == [{"features": "hubert/emodb", "clips": 0, "of": 40}]
     assert head_costs([evaluation()], tmp_path) == [{"head": "gru", "runs": 0, "of": 2}]
     (tmp_path / "features/hubert").mkdir(parents=True)
     (tmp_path / "features/hubert/one.json").write_text('{"fingerprint": "a", "cl')
-    assert feature_costs([evaluation()], tmp_path) == [{"set": "hubert", "clips": 0, "of": 40}]
+    assert feature_costs([evaluation()], tmp_path) == [{"features": "hubert/emodb", "clips": 0, "of": 40}]

@@ -18,13 +18,13 @@ def texts(svg: str) -> list[str]:
 
 def test_scores_of_training_and_validation_share_a_panel_beside_the_gradient_norm():
     series = [("loss", "training"), ("loss", "validation"), ("scores", "validation UA"), ("scores", "training UA")]
-    shown = texts(learning_curves("gru", curve(*series, ("gradient norm", "gradient norm")), 0))
-    for text in ("loss", "scores, %", "gradient norm", "validation UA", "training UA"):
+    shown = texts(learning_curves("gru", curve(*series, ("gradient norm", "gradient norm")), "#2f81f7"))
+    for text in ("loss", "score, %", "gradient norm", "validation UA", "training UA"):
         assert text in shown
 
 
 def test_a_panel_without_values_is_left_out():
-    svg = learning_curves("gru", curve(("loss", "training"), ("learning rate", "learning rate")), 0)
+    svg = learning_curves("gru", curve(("loss", "training"), ("learning rate", "learning rate")), "#2f81f7")
     assert texts(svg).count("epoch") == 2
-    assert not {"scores, %", "alpha", "gradient norm"} & set(texts(svg))
+    assert not {"score, %", "alpha", "gradient norm"} & set(texts(svg))
     assert 'aria-label="Learning curves of gru: loss, learning rate"' in svg

@@ -3,16 +3,13 @@
 import copy
 
 import pytest
-from ruamel.yaml import YAML
 from torch import nn
 
 from data.errors import UserError
 from models.building import build_head
 from stages.params import read_yaml
 from stages.schema import check_params
-from tests.builders import REPOSITORY, read_preset
-
-PRESETS = sorted(path.stem for path in (REPOSITORY / "presets").glob("*.yaml"))
+from tests.builders import PRESETS, read_preset
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -21,23 +18,21 @@ def test_every_preset_is_valid(name):
     assert params.heads
 
 
-def test_the_committed_parameters_are_the_demo_presets():
-    assert (REPOSITORY / "params.yaml").read_bytes() == (REPOSITORY / "presets/demo.yaml").read_bytes()
-
-
 def test_the_original_settings_have_a_preset_of_their_own():
     params = check_params(read_preset("iemocap-original"))
-    features, (gru, training) = params.features["hubert"], params.head("gru")
-    assert params.task.classes == {"neutral": ["neu"], "happy": ["hap", "exc"], "angry": ["ang"], "sad": ["sad"]}
-    assert (params.split.scheme, params.split.folds) == ("session", None)
+    features, task, head = params.features["hubert"], params.tasks["emotions"], params.head("gru")
+    gru, training = head.settings, head.training
+    assert task.classes == {"neutral": ["neu"], "happy": ["hap", "exc"], "angry": ["ang"], "sad": ["sad"]}
+    assert (task.split.scheme, task.split.folds) == ("session", None)
     assert (features.checkpoint, features.layers) == ("facebook/hubert-base-ls960", [12])
-    assert (features.pad, params.clips["speech3s"].seconds) == ("before", 3.0)
+    assert (features.pad, features.clips.seconds) == ("before", 3.0)
     assert (gru.hidden_size, gru.num_layers, gru.dropout, gru.attention) == (256, 2, 0.2, "general")
     assert (training.epochs, training.batch_size, training.learning_rate) == (50, 32, 1e-5)
 
 
 def test_the_originals_enhanced_system_has_one_too():
-    settings, training = check_params(read_preset("iemocap-original-enhanced")).head("enhanced_gru")
+    head = check_params(read_preset("iemocap-original-enhanced")).head("enhanced_gru")
+    settings, training = head.settings, head.training
     model = build_head(settings, 768, 4, num_speakers=8, speaker_classifier=training.speaker_classifier)
     for classifier, last in ((model.head.classifier, 4), (model.speaker_classifier, 8)):
         layers = [layer for layer in classifier.modules() if isinstance(layer, nn.Linear)]
@@ -55,10 +50,10 @@ def test_the_originals_enhanced_system_has_one_too():
 
 def test_superbs_protocol_is_written_down_in_its_preset():
     params = check_params(read_preset("superb-er"))
-    features, (head, training) = params.features["hubert"], params.head("weighted_layers")
-    split = params.split
+    features, split = params.features["hubert"], params.tasks["emotions"].split
+    head, training = params.head("weighted_layers").settings, params.head("weighted_layers").training
     assert (split.scheme, split.validation, split.validation_share) == ("session", "random", 0.2)
-    assert (params.clips["whole"].seconds, features.layers, head.projection) == (None, "all", 256)
+    assert (features.clips.seconds, features.layers, head.projection) == (None, "all", 256)
     assert (training.optimizer, training.learning_rate, training.schedule, training.warmup) == (
         "adam",
         1e-4,
@@ -70,75 +65,134 @@ def test_superbs_protocol_is_written_down_in_its_preset():
     assert (training.select, training.patience, training.classifier_rate) == ("wa", None, 1)
 
 
+_FOUR = {"a": ["demo:neu", "more:neu"], "b": ["demo:sad", "more:sad"]}
+
 MISTAKES = [
     ("heads.gru.hiden_size", 8, r"heads\.gru\.hiden_size: unknown parameter; did you mean 'hidden_size'\?"),
     ("heads.gru.hidden_size", "big", r"heads\.gru\.hidden_size: 'big': input should be a valid integer"),
     ("heads.gru.dropout", 1.5, r"heads\.gru\.dropout: 1\.5: input should be less than 1"),
-    ("heads.gru.model", "grue", r"heads\.gru\.model: no model 'grue'; did you mean 'gru'\?"),
-    ("heads.gru.features", "hubrt", r"heads\.gru\.features: there is no feature set 'hubrt'; did you mean 'hubert'\?"),
+    ("heads.gru.model", "grue", r"heads\.gru\.model: there is no model 'grue'; did you mean 'gru'\?"),
+    ("heads.gru.task", "emotion", r"heads\.gru\.task: there is no task 'emotion'; did you mean 'emotions'\?"),
+    ("heads.gru.start", "tim", r"heads\.gru\.start: 'tim': input should be 'scratch'"),
+    ("heads.gru.features", "hubert", r"heads\.gru\.features: 'hubert': expected <feature set>/<corpus>"),
+    (
+        "heads.gru.features",
+        "hubrt/demo",
+        r"heads\.gru\.features: there is no feature set 'hubrt'; did you mean 'hubert'",
+    ),
+    ("heads.gru.features", "hubert/demmo", r"heads\.gru\.features: there is no corpus 'demmo'; did you mean 'demo'\?"),
+    (
+        "heads.gru.features",
+        "hubert/more",
+        r"has features of more, and the task emotions is one of demo; use hubert/demo",
+    ),
     ("heads.gru.layers", [3], r"heads\.gru\.layers: 3 is not stored by features\.hubert"),
     ("heads.gru.epochs", 0, r"heads\.gru\.epochs: 0: input should be greater than or equal to 1"),
     ("heads.gru.seeds", [1, 1], r"heads\.gru\.seeds: \[1, 1\]: duplicate values: 1"),
-    ("heads.linear", {"features": "hubert"}, r"heads\.linear\.model: is missing"),
+    ("heads.linear", {"task": "emotions"}, r"heads\.linear\.model: is missing"),
+    ("heads.linear", {"model": "linear"}, r"heads\.linear\.task: is missing"),
     ("trainning", {}, r"trainning: unknown parameter; did you mean 'training'\?"),
     ("training.epoch", 3, r"training\.epoch: unknown parameter; did you mean 'epochs'\?"),
-    ("features.hubert.clips", "speech5s", r"features\.hubert\.clips: there is no recipe 'speech5s'"),
+    ("features.hubert.clips", "speech5s", r"features\.hubert\.clips"),
+    ("features.hubert.kind", "mfc", r"features\.hubert\.kind: no kind 'mfc'; did you mean 'mfcc'\?"),
     ("features.hubert.layers", [99], r"features\.hubert\.layers\S*: 99"),
     ("features.hubert.layers", [13], r"features\.hubert: .*untrained has layers 0 to 12, not 13"),
     ("features.hubert.checkpoint", "untraind", r"features\.hubert\.checkpoint: 'untraind': did you mean 'untrained'"),
     ("features.hubert.checkpoint", "untrained:x", r"features\.hubert\.checkpoint: 'untrained:x': expected 'untrained'"),
-    ("clips.speech2s.crop", "end", r"clips\.speech2s\.crop: 'end': input should be 'start', 'centre' or 'loudest'"),
-    ("clips.speech2s.secods", 2, r"clips\.speech2s\.secods: unknown parameter; did you mean 'seconds'\?"),
-    ("corpus.name", "iemocup", r"corpus\.name: 'iemocup': no such corpus; did you mean 'iemocap'\?"),
-    ("corpus.exclude", {"emotoin": ["xxx"]}, r"corpus\.exclude: .*did you mean 'emotion'\?"),
-    ("split.scheme", "sessions", r"split\.scheme: 'sessions': input should be 'session'"),
-    ("split.scheme", "file", r"split.*split\.file goes with scheme: file or emobox"),
-    ("task.classes", {"neutral": ["neu"]}, r"task\.classes: .*at least two classes"),
-    ("task.classes", {"neutral": ["neu"], "sad": ["sda"]}, r"no code 'sda'; did you mean 'sad'\?"),
+    (
+        "features.hubert.clips.crop",
+        "end",
+        r"hubert\.clips\.crop: 'end': input should be 'start', 'centre' or 'loudest'",
+    ),
+    ("features.hubert.clips.secods", 2, r"hubert\.clips\.secods: unknown parameter; did you mean 'seconds'\?"),
+    ("features.hubert.storage", "int4", r"features\.hubert\.storage: 'int4': input should be 'float16' or 'int8'"),
+    ("features.hu-bert", {}, r"features\.hu-bert: .*letters, digits and underscores only"),
+    ("corpora.demo-2", {"reader": "demo"}, r"corpora\.demo-2: .*letters, digits and underscores only"),
+    ("tasks.a b", {}, r"tasks\.a b: .*letters, digits and underscores only"),
+    ("corpora.demo.reader", "iemocup", r"corpora\.demo\.reader: 'iemocup': no such reader; did you mean 'iemocap'\?"),
+    ("corpora.demo.exclude", {"emotoin": ["xxx"]}, r"corpora\.demo\.exclude: .*did you mean 'emotion'\?"),
+    ("corpora.demo.features", ["hubrt"], r"corpora\.demo\.features: there is no feature set 'hubrt'"),
+    ("corpora.demo.features", ["mfcc"], r"heads\.\w+\.features: corpora\.demo\.features leaves hubert out; add it"),
+    ("joined.both", ["demo"], r"joined\.both: .*expected two or more different corpora"),
+    ("joined.both", ["demo", "demmo"], r"joined\.both: there is no corpus 'demmo'; did you mean 'demo'\?"),
+    ("joined.demo", ["demo", "more"], r"joined\.demo: a corpus has this name, too"),
+    ("tasks.emotions.corpus", "dmeo", r"tasks\.emotions\.corpus: there is no corpus 'dmeo'; did you mean 'demo'\?"),
+    ("tasks.emotions.split.scheme", "sessions", r"split\.scheme: 'sessions': input should be 'session'"),
+    ("tasks.emotions.split.scheme", "file", r"split.*split\.file goes with scheme: file or emobox"),
+    ("tasks.emotions.split.scheme", "corpus", r"split\.scheme: corpus needs several corpora, and demo is one"),
+    ("tasks.emotions.classes", {"neutral": ["neu"]}, r"tasks\.emotions\.classes: .*at least two classes"),
+    ("tasks.emotions.classes", {"neutral": ["neu"], "sad": ["sda"]}, r"no code 'sda'; did you mean 'sad'\?"),
     ("heads.enhanced_gru.num_heads", 7, r"heads\.enhanced_gru: .*num_heads: 7 does not divide 2 x hidden_size = 64"),
     ("heads.enhanced_gru.adversarial_weigth", 1, r"unknown parameter; did you mean 'adversarial_weight'\?"),
     ("heads.gru.schedule", "cosin", r"heads\.gru\.schedule: 'cosin': input should be 'constant', 'linear', 'cosine'"),
     ("training.min_learning_rate", 1.0, r"training: .*min_learning_rate is above learning_rate"),
-    ("report.reference", "grue", r"report\.reference: there is no head 'grue'; did you mean 'gru'\?"),
-    ("evaluate.reference", "gru", r"evaluate\.reference: unknown parameter \(there are bootstrap, seed\)"),
-    ("features.hubert.storage", "int4", r"features\.hubert\.storage: 'int4': input should be 'float16' or 'int8'"),
+    ("features.hubert.layrs", [1], r"features\.hubert\.layrs: unknown parameter; did you mean 'layers'\?"),
+    ("features.hubert", {"clips": {}}, r"features\.hubert\.kind: is missing"),
     (
-        "heads.linear",
-        {"model": "weighted_layers", "features": "hubert", "layers": [3, 12, 13]},
-        r"heads\.linear\.layers: 3, 13 is not stored by features\.hubert \(\[12\]\)",
+        "features.hubert",
+        {"kind": "mfcc", "clips": {}, "n_mfcc": 39, "n_mels": 20},
+        r"features\.hubert: n_mfcc: 39 coefficients need at least as many mel bands, not 20",
     ),
     (
-        "heads.linear",
-        {"model": "weighted_layers", "features": "hubert"},
-        r"heads\.linear: a mixture of the one layer 12",
+        "features.hubert",
+        {"kind": "mfcc", "clips": {}, "layers": [12]},
+        r"features\.hubert\.layers: unknown parameter \(there are kind, clips, storage, n_mfcc",
     ),
     ("training.warmup", 3.0, r"training: .*warmup is a share of the steps, at most 1"),
+    ("report.reference", "grue", r"report\.reference: there is no head 'grue'; did you mean 'gru'\?"),
+    ("report.reference", ["gru", "linear"], r"report\.reference: gru and linear are heads of one task, emotions"),
+    ("evaluate.reference", "gru", r"evaluate\.reference: unknown parameter \(there are bootstrap, seed\)"),
     ("runtime.workers", 0, r"runtime\.workers"),
 ]
 
 
-@pytest.mark.parametrize(("key", "value", "message"), MISTAKES, ids=[f"{key}={value}" for key, value, _ in MISTAKES])
-def test_mistakes_are_named(key, value, message):
+def changed(key: str, value) -> dict:
+    """The demo's parameters with a second corpus, and one value changed."""
     params = copy.deepcopy(read_preset("demo"))
+    params["corpora"]["more"] = {"reader": "demo", "features": "all", "exclude": {}}
     section, *steps = key.split(".")
     target, name = params, section
     for step in steps:
         target, name = target[name], step
     target[name] = value
+    return params
+
+
+@pytest.mark.parametrize(("key", "value", "message"), MISTAKES, ids=[f"{key}={value}" for key, value, _ in MISTAKES])
+def test_mistakes_are_named(key, value, message):
+    with pytest.raises(UserError, match=message):
+        check_params(changed(key, value))
+
+
+@pytest.mark.parametrize(
+    ("task", "message"),
+    [
+        ({"classes": {"a": ["neu"], "b": ["sad"]}}, r"write demo:neu or more:neu instead of 'neu'"),
+        ({"classes": {"a": ["demo:neu"], "b": ["demo:sad"]}}, r"no code of more, which both joins"),
+        ({"split": {"scheme": "corpus", "test": ["third"]}}, r"there is no corpus in both named 'third'"),
+        ({"split": {"scheme": "corpus", "test": ["demo"], "train": ["demo"]}}, r"demo has more than one role"),
+    ],
+)
+def test_mistakes_in_joint_tasks_are_named(task, message):
+    params = changed("joined.both", ["demo", "more"])
+    whole = {"corpus": "both", "classes": _FOUR, "split": {"scheme": "corpus", "validation": "speaker"}}
+    params["tasks"]["joint"] = whole
+    check_params(params)
+    params["tasks"]["joint"] = {**whole, **task}
     with pytest.raises(UserError, match=message):
         check_params(params)
 
 
 def test_a_section_that_is_missing_is_named():
     params = read_preset("demo")
-    del params["split"]
-    with pytest.raises(UserError, match=r"params\.yaml: split: is missing"):
+    del params["tasks"]
+    with pytest.raises(UserError, match=r"params\.yaml: tasks: is missing"):
         check_params(params)
 
 
 def test_broken_yaml_names_the_line(tmp_path):
     path = tmp_path / "params.yaml"
-    path.write_text("corpus:\n  name: [demo\nsplit: {}\n")
+    path.write_text("corpora:\n  demo: [reader\ntasks: {}\n")
     with pytest.raises(UserError, match=r"params\.yaml, line \d: not valid YAML"):
         read_yaml(path)
     with pytest.raises(UserError, match="there is no"):
@@ -149,13 +203,5 @@ def test_a_head_may_override_training():
     params = read_preset("demo")
     params["heads"]["gru"]["epochs"] = 3
     checked = check_params(params)
-    assert checked.head("gru")[1].epochs == 3
-    assert checked.head("linear")[1].epochs == params["training"]["epochs"]
-
-
-def test_presets_say_the_same_of_the_same_things():
-    """The comments teach; a preset without them would not."""
-    for name in PRESETS:
-        text = (REPOSITORY / "presets" / f"{name}.yaml").read_text()
-        assert text.count("#") > 30, name
-        assert list(YAML(typ="safe").load(text)) == list(read_preset("demo")), name
+    assert checked.head("gru").training.epochs == 3
+    assert checked.head("linear").training.epochs == params["training"]["epochs"]

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from data.manifest import write_manifest
 from data.roles import write_splits
-from data.splits import SplitSettings, make_splits
+from data.split_settings import SplitSettings
+from data.splits import make_splits
 from data.utterance import Utterance
 from stages import train
+from stages.layout import splits_file
 from tests.builders import REPOSITORY, tiny_params, write_features
 
 NAMES = ("sad", "neutral", "angry")  # by the last part of a feature's id
@@ -25,18 +26,19 @@ def params(tmp_path, monkeypatch) -> dict:
         (tmp_path / room).symlink_to(REPOSITORY / room)
     monkeypatch.chdir(tmp_path)
     params = tiny_params("demo", epochs=2)
-    params["task"]["classes"] = {"neutral": ["neu"], "sad": ["sad"], "angry": ["ang"]}
-    params["heads"] = {"linear": {"model": "linear", "features": "hubert", "layers": [2], "l2": None}}
-    write_features(Path("artifacts/features/hubert"), layers=(2,))
+    params["tasks"]["emotions"]["classes"] = {"neutral": ["neu"], "sad": ["sad"], "angry": ["ang"]}
+    linear = {"model": "linear", "task": "emotions", "features": "hubert/demo", "start": "scratch", "l2": None}
+    params["heads"] = {"linear": linear}
+    write_features(Path("artifacts/features/hubert/demo"), layers=(2,))
     utterances = [
         Utterance(f"s{speaker}-{number}-{number % 3}", "", f"s{speaker}", f"s{speaker}", "")
         for speaker in range(6)
         for number in range(10)
     ]
-    manifest = pd.DataFrame(utterances)
-    write_manifest(manifest, Path("artifacts/manifest.csv"))
+    manifest = pd.DataFrame(utterances).assign(corpus="demo")
     labelled = manifest.assign(label=[NAMES[int(identifier[-1])] for identifier in manifest["id"]])
-    write_splits(make_splits(labelled, SplitSettings(scheme="speaker", folds=3)), Path("artifacts/splits.csv"))
+    Path("artifacts/splits").mkdir()
+    write_splits(make_splits(labelled, SplitSettings(scheme="speaker", folds=3)), splits_file("emotions"))
     return params
 
 
@@ -54,7 +56,8 @@ def test_the_order_of_the_classes_in_the_parameters_changes_no_byte(params):
     one = run(params)
     shutil.rmtree("artifacts/heads")
     shutil.rmtree("artifacts/.pieces")
-    params["task"]["classes"] = dict(reversed(params["task"]["classes"].items()))
+    task = params["tasks"]["emotions"]
+    task["classes"] = dict(reversed(task["classes"].items()))
     assert run(params) == one
     assert json.loads(one["fold-0/seed-1/config.json"])["classes"] == ["angry", "neutral", "sad"]
     predictions = pd.read_csv("artifacts/heads/linear/fold-0/seed-1/predictions.csv")

@@ -103,7 +103,7 @@ def test_validation_utterances_of_a_class_that_training_lacks_do_not_choose_the_
 
 
 def test_a_head_on_another_device_keeps_its_statistics_there():
-    settings = LinearSettings(model="linear", features="f")
+    settings = LinearSettings(model="linear")
     head = LinearHead(settings, 4, 2, num_layers=1).to("meta")
     head.embedding_scale.fit(torch.randn(5, 4))
     assert head.scale.mean.device == head.scale.deviation.device == torch.device("meta")

@@ -33,7 +33,7 @@ class Recorded:
         features = FeatureSet(
             write_features(folder / "features", DIMENSION, speakers=SPEAKERS, each=EACH, layers=LAYERS)
         )
-        ids = [identifier for identifier in features.places if not identifier.startswith("s4-")]
+        ids = [identifier for identifier in features.locations if not identifier.startswith("s4-")]
         train = Utterances(ids, [name.split("-")[0] for name in ids], [int(name[-1]) for name in ids])
         plain = job(features.folder, folder / "run")
         plain = dataclasses.replace(plain, head=settings, training=training, roles={**plain.roles, "train": train})

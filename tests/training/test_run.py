@@ -36,7 +36,7 @@ def utterances(*speakers: int) -> Utterances:
 def job(features, folder, head=None, seed=1, fold=0, validation=(4,), **changes) -> FoldJob:
     folder.mkdir(parents=True)
     head = head or {"model": "linear", "l2": None}
-    settings = HEADS[head["model"]][0](features="easy", **head)
+    settings = HEADS[head["model"]][0](**head)
     plain = {"schedule": "constant", "warmup": 0, "classifier_rate": 1, "adversarial_weight": 0}
     how = TrainingSettings(**{"epochs": 6, "batch_size": 8, "learning_rate": 0.05, **plain, **changes})
     roles = {"train": utterances(0, 1, 2, 3), "validation": utterances(*validation), "test": utterances(5)}
@@ -268,7 +268,7 @@ def test_the_gpus_flat_tensor_gathers_what_the_memory_map_does(tmp_path, layers,
     folder = write_features(tmp_path / "features", layers=(0, 7, 12), storage=storage)
     features, cpu = FeatureSet(folder), torch.device("cpu")
     mapped, flat = MappedFrames(features, layers, cpu), DeviceFrames(features, layers, cpu)
-    identifiers = list(features.places)
+    identifiers = list(features.locations)
     for batch in shuffled_batches(len(identifiers), 7, torch.Generator().manual_seed(3)):
         one, other = (source.gather([identifiers[index] for index in batch]) for source in (mapped, flat))
         torch.testing.assert_close(one, other, rtol=0, atol=0)

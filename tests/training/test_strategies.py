@@ -114,7 +114,7 @@ def test_patience_is_counted_once_the_warm_up_and_alphas_ramp_are_over(tmp_path)
 
 
 def test_classifiers_learn_at_their_own_rate():
-    head = build_head(HEADS["enhanced_gru"][0](model="enhanced_gru", features="f", hidden_size=8), 6, 3, num_speakers=2)
+    head = build_head(HEADS["enhanced_gru"][0](model="enhanced_gru", hidden_size=8), 6, 3, num_speakers=2)
     optimizer = make_optimizer(head, TrainingSettings(learning_rate=0.001, classifier_rate=3))
     rate = {parameter: group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
     for name, parameter in head.named_parameters():
@@ -303,7 +303,7 @@ def test_trained_on_moments_or_on_all_frames_it_is_the_same_head(tmp_path, head,
     features = FeatureSet(write_features(tmp_path / "features", layers=(6, 12)))
     train_fold(job(features.folder, tmp_path / "run", head))
     model, config = load_head(tmp_path / "run")
-    layers, identifiers = config["layers"], list(features.places)
+    layers, identifiers = config["layers"], list(features.locations)
     means = MomentFrames(open_moments(features, layers), view, torch.device("cpu"))
     every = MappedFrames(features, layers, torch.device("cpu"))
     one, other = predict(model, means, identifiers), predict(model, every, identifiers)
@@ -340,7 +340,7 @@ def test_a_head_on_int8_frames_predicts_what_it_does_on_float16(tmp_path):
     float16, int8 = (write_features(tmp_path / name, storage=name, **how) for name in ("float16", "int8"))
     train_fold(job(float16, tmp_path / "run", {**GRU, "hidden_size": 16}, epochs=2, learning_rate=0.003))
     model, config = load_head(tmp_path / "run")
-    identifiers = list(FeatureSet(float16).places)
+    identifiers = list(FeatureSet(float16).locations)
     predicted = [
         predict(model, MappedFrames(FeatureSet(folder), config["layers"], torch.device("cpu")), identifiers)
         .logits.argmax(dim=1)

@@ -1,0 +1,32 @@
+"""Several corpora as one: their manifests joined, with names that no two of them share."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+QUALIFIED = ("id", "speaker", "session", "dialog", "emotion")
+
+
+def join_manifests(manifests: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Join the manifests of several corpora.
+
+    What names something within its corpus is qualified by the corpus, so that it is unique: utterance
+    ``emodb:03a01Fa`` is spoken by ``emodb:03`` and has the code ``emodb:F``. Empty cells stay empty.
+
+    Args:
+        manifests: corpus -> its manifest; the result does not depend on their order.
+
+    Returns:
+        A column ``corpus``, then those of the manifests, sorted by corpus and id.
+    """
+    parts = []
+    for corpus, manifest in sorted(manifests.items()):
+        qualified = {column: qualify(corpus, manifest[column]) for column in QUALIFIED}
+        parts.append(manifest.assign(**qualified).assign(corpus=corpus))
+    joined = pd.concat(parts, ignore_index=True)
+    return joined[["corpus", *(column for column in joined if column != "corpus")]]
+
+
+def qualify(corpus: str, names: pd.Series) -> pd.Series:
+    """``<corpus>:<name>`` for every name; empty ones stay empty."""
+    return (corpus + ":" + names).where(names != "", "")

@@ -1,0 +1,62 @@
+"""What a task is: the parameters and corpora behind a table of splits, written beside it."""
+
+import json
+from pathlib import Path
+
+from data.settings import Settings
+from data.split_settings import SplitSettings
+
+
+class CorpusDescription(Settings):
+    """A corpus as its manifest has it.
+
+    Attributes:
+        reader: what read it.
+        exclude: manifest column -> values left out.
+        utterances, speakers: how many the manifest has.
+    """
+
+    reader: str
+    exclude: dict[str, list[str]] = {}
+    utterances: int
+    speakers: int
+
+
+class TaskDescription(Settings):
+    """A task, in an order that is not that of params.yaml.
+
+    Attributes:
+        task: its name.
+        corpus: the corpus or the joined corpora that it names.
+        corpora: the corpora themselves, by name.
+        classes: class -> codes.
+        where: manifest column -> values that take part.
+        split: the parameters of the split.
+    """
+
+    task: str
+    corpus: str
+    corpora: dict[str, CorpusDescription]
+    classes: dict[str, list[str]]
+    where: dict[str, list[str]] = {}
+    split: SplitSettings
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON, keys sorted: DVC does not see their order in params.yaml."""
+        path.write_text(json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n")
+
+
+def read_task_description(path: Path) -> TaskDescription:
+    """Read what `TaskDescription.write` wrote."""
+    return TaskDescription.model_validate_json(path.read_text())
+
+
+def write_corpora(corpora: dict[str, CorpusDescription], path: Path) -> None:
+    """Write the descriptions of a manifest's corpora."""
+    content = {name: corpus.model_dump() for name, corpus in corpora.items()}
+    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def read_corpora(path: Path) -> dict[str, CorpusDescription]:
+    """Read what `write_corpora` wrote."""
+    return {name: CorpusDescription.model_validate(corpus) for name, corpus in json.loads(path.read_text()).items()}

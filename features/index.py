@@ -1,0 +1,126 @@
+"""Small descriptions of features, which a team commits to git, and the joining of corpora by these descriptions.
+
+``index/features/<set>/<corpus>.json`` says which shards there are and what made them. By it features of several
+corpora are joined although some of them may not be here: ``<output>/joined.json`` lists, for every corpus, the shards
+and their SHA-256, and `features.store.FeatureSet` follows it. Nothing is copied.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from data.errors import UserError
+from data.shards import content_digest
+from features.store import JOINED, NOT_WANTED, FeatureSet, SetName
+
+
+def mark_not_wanted(folder: Path) -> None:
+    """Make ``features/<set>/<corpus>`` the output of a corpus whose ``features`` leaves the set out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / NOT_WANTED, {})
+
+
+def describe_store(folder: Path) -> dict:
+    """What there is to know of ``features/<set>/<corpus>`` without it: the content of its index file.
+
+    Returns:
+        ``wanted``; where it is true, also the ``recipe``, the number of ``utterances``, the ids of ``skipped`` ones,
+        and ``shards``: file name -> SHA-256. The same features have the same description.
+
+    Raises:
+        UserError: there are no features, or damaged ones.
+    """
+    if (folder / NOT_WANTED).exists():
+        return {"wanted": False}
+    features = FeatureSet(folder, verify=False)
+    return {
+        "wanted": True,
+        "recipe": features.recipe,
+        "utterances": len(features.locations),
+        "skipped": sorted(features.skipped),
+        "shards": {shard.path.name: content_digest(shard.path) for shard in features.shards},
+    }
+
+
+def is_wanted(index: Path) -> bool:
+    """Whether the corpus of an index file gets the set; true also where there is no such file."""
+    return not index.is_file() or json.loads(index.read_text()).get("wanted", True)
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write JSON of which equal content has equal bytes, and of which git shows changes line by line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+
+
+def join_features(indexes: dict[str, Path], folder: Path, output: Path) -> None:
+    """Join the features of several corpora, by their index files alone.
+
+    Args:
+        indexes: corpus -> its index file, ``index/features/<set>/<corpus>.json``.
+        folder: of the set, ``artifacts/features/<set>``, which holds a folder per corpus.
+        output: the folder to write ``joined.json`` to, ``artifacts/features/<set>/<joined>``.
+
+    Raises:
+        UserError: an index file is missing or damaged, a corpus does not get this set, or recipes differ.
+    """
+    parts = {corpus: _read_index(path, SetName(folder.name, corpus), output) for corpus, path in indexes.items()}
+    if differences := describe_differences({corpus: part["recipe"] for corpus, part in parts.items()}):
+        stages = " ".join(SetName(folder.name, corpus).stage for corpus in parts)
+        raise UserError(
+            f"{output}: the features of {' and '.join(parts)} cannot be joined, because they differ in "
+            f"{differences}. Make them again: dvc repro {stages}"
+        )
+    listing = {
+        corpus: {
+            "folder": Path(os.path.relpath(folder / corpus, output)).as_posix(),
+            "shards": part["shards"],
+            "skipped": part["skipped"],
+        }
+        for corpus, part in parts.items()
+    }
+    write_json(output / JOINED, listing)
+
+
+def describe_differences(recipes: dict[str, dict]) -> str:
+    """Where recipes differ, and how, e.g. ``dimension: 384 (emodb), 768 (turevdb)``; empty if they are equal.
+
+    Args:
+        recipes: by corpus.
+    """
+    table = pd.DataFrame({corpus: _flat(recipe) for corpus, recipe in recipes.items()}).fillna("none")
+    differences = []
+    for name, values in table.iterrows():
+        if values.nunique() > 1:
+            named = [f"{value} ({', '.join(values.index[values == value])})" for value in values.unique()]
+            differences.append(f"{name}: {', '.join(named)}")
+    return "; ".join(differences)
+
+
+def _flat(recipe: dict, prefix: str = "") -> dict[str, str]:
+    """A recipe as texts; of a digest, the first characters. ``{"clips": {"crop": x}}`` -> ``{"clips.crop": x}``."""
+    flat = {}
+    for key, value in recipe.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value[:12] if key == "weights" else str(value)
+    return flat
+
+
+def _read_index(path: Path, name: SetName, output: Path) -> dict:
+    try:
+        index = json.loads(path.read_text())
+        wanted = index["wanted"]
+        complete = not wanted or {"recipe", "shards", "skipped"} <= index.keys()
+    except FileNotFoundError:
+        raise UserError(f"{output}: the features of {name.corpus} are missing ({path}). {name.how_to_get}") from None
+    except (ValueError, KeyError, TypeError):
+        complete = False
+    if not complete:
+        raise UserError(f"{path}: damaged. Restore it with git, or make it again: dvc repro --force {name.stage}")
+    if not wanted:
+        raise UserError(f"{output}: {name.not_wanted}")
+    return index
