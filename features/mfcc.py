@@ -1,7 +1,8 @@
 """``kind: mfcc``: mel-frequency cepstral coefficients and their deltas, the numbers of `librosa.feature.mfcc`.
 
 Computed with SciPy, which is here anyway; librosa, which would bring numba and LLVM, is what the tests compare with.
-Everything runs in float64 on one thread, each clip by itself, so neither batch nor threads change a bit.
+Everything runs in float64 on one thread, each clip by itself, so neither batch nor threads change a bit. SciPy is
+imported where it computes: every stage reads the parameters, and few compute MFCCs.
 """
 
 from collections.abc import Sequence
@@ -9,12 +10,8 @@ from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
-import scipy
 import torch
 from pydantic import Field, field_validator, model_validator
-from scipy.fft import dct, rfft
-from scipy.signal import get_window, savgol_filter
-from scipy.sparse import csr_array
 from torch import Tensor
 
 from features.encoder import Encoder
@@ -111,6 +108,8 @@ class MfccEncoder(Encoder):
 
     @property
     def versions(self) -> dict[str, str]:
+        import scipy
+
         return {"scipy": scipy.__version__}
 
     @property
@@ -134,11 +133,15 @@ class MfccEncoder(Encoder):
 
     def _frames(self, samples: np.ndarray) -> np.ndarray:
         """Samples [num_samples] -> frames float64 [T, D]."""
+        from scipy.fft import dct
+
         coefficients = dct(self._decibels(samples), axis=1, norm="ortho")[:, : self._settings.n_mfcc]
         return np.hstack([self._delta(coefficients, order) for order in self._settings.delta_orders])
 
     def _decibels(self, samples: np.ndarray) -> np.ndarray:
         """Samples [num_samples] -> power in mel bands [T, n_mels], in dB."""
+        from scipy.fft import rfft
+
         n_fft, hop = self._settings.n_fft, self._settings.hop_length
         padded = np.pad(samples.astype(np.float64), n_fft // 2)
         windows = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop][: self.num_frames(len(samples))]
@@ -151,6 +154,8 @@ class MfccEncoder(Encoder):
         """Differences of some order over time [T, n_mfcc]."""
         if order == 0:
             return coefficients
+        from scipy.signal import savgol_filter
+
         width = self._settings.delta_width
         mode = "interp" if len(coefficients) >= width else "nearest"
         return savgol_filter(coefficients, width, polyorder=order, deriv=order, axis=0, mode=mode)
@@ -158,13 +163,17 @@ class MfccEncoder(Encoder):
     @cached_property
     def _window(self) -> np.ndarray:
         """A Hann window in the middle of zeros [n_fft]."""
+        from scipy.signal import get_window
+
         n_fft, length = self._settings.n_fft, self._settings.win_length or self._settings.n_fft
         before = (n_fft - length) // 2
         return np.pad(get_window("hann", length), (before, n_fft - length - before))
 
     @cached_property
-    def _filters(self) -> csr_array:
-        """Triangles of equal area, evenly spaced on the mel scale [n_mels, n_fft // 2 + 1]."""
+    def _filters(self):
+        """Triangles of equal area, evenly spaced on the mel scale: sparse [n_mels, n_fft // 2 + 1]."""
+        from scipy.sparse import csr_array
+
         highest = self.sample_rate / 2
         frequencies = np.linspace(0, highest, self._settings.n_fft // 2 + 1)
         corners = _hertz(np.linspace(0, _mel(highest), self._settings.n_mels + 2))
