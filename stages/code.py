@@ -10,7 +10,7 @@ from stages.layout import ARTIFACTS
 from stages.params import Key, read_section
 from stages.running import run_stage
 
-_STAGES = ("split", "evaluate", "compare")
+_STAGES = ("join_manifests", "join_features", "split", "evaluate", "compare")
 
 
 def main() -> None:

@@ -4,10 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from models import HEADS
 from stages.closure import ROOMS, closure, describe_code
-from stages.code import training_code
+from stages.code import _STAGES, training_code
 from tests.builders import REPOSITORY
 
 OWN_FILE = {model: f"{head.__module__.replace('.', '/')}.py" for model, (_, head) in HEADS.items()}
@@ -81,6 +82,17 @@ def test_the_code_that_reads_features_concerns_every_head_and_its_evaluation(fil
 )
 def test_a_new_head_a_registry_and_what_makes_features_concern_no_head(file, root):
     assert changed_by(root, file) == set()
+
+
+def test_every_stage_that_makes_something_depends_on_its_code_or_on_a_version():
+    """Else `split` would read what an older `join_manifests` has written."""
+    stages = YAML(typ="safe").load(REPOSITORY / "dvc.yaml")["stages"]
+    for name in stages.keys() - {"check", "code"}:
+        deps = stages[name].get("do", stages[name])["deps"]
+        assert any(dep == "data/VERSION" or dep.startswith("artifacts/code/") for dep in deps), name
+        for dep in deps:
+            if dep.startswith("artifacts/code/") and "${" not in dep:
+                assert Path(dep).name in _STAGES
 
 
 def test_what_draws_concerns_the_report_alone_and_what_computes_does_not_draw(root):
