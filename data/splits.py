@@ -120,13 +120,24 @@ def _hold_out(roles: pd.Series, labelled: pd.DataFrame, number: int, split: Spli
 
 
 def _hold_out_speaker(roles: pd.Series, labelled: pd.DataFrame, random: np.random.Generator) -> None:
-    """Make one training speaker of each corpus a validation speaker; their dialogue partners leave training."""
-    for _, training in labelled[roles == "train"].groupby("corpus"):
+    """Make one training speaker of each corpus a validation speaker; their dialogue partners leave training.
+
+    A corpus that would leave training altogether keeps its speakers there, as long as others have some for validation.
+    """
+    by_corpus = labelled[roles == "train"].groupby("corpus")
+    for _, training in by_corpus:
         chosen = random.choice(sorted(training["speaker"].unique()))
         dialogs = set(training["dialog"][training["speaker"] == chosen]) - {""}
         partners = set(training["speaker"][training["dialog"].isin(dialogs)]) - {chosen}
+        if len(by_corpus) > 1 and set(training["speaker"]) == {chosen, *partners}:
+            continue
         roles[(roles == "train") & labelled["speaker"].isin(partners)] = ""
         roles[(roles == "train") & (labelled["speaker"] == chosen)] = "validation"
+    if not (roles == "validation").any():
+        raise UserError(
+            "split.validation: speaker needs a corpus that still trains without one of its speakers and that speaker's "
+            "dialogue partners; use group, random or none."
+        )
 
 
 def _published_folds(labelled: pd.DataFrame, manifest: pd.DataFrame, split: SplitSettings) -> pd.DataFrame:

@@ -112,6 +112,22 @@ def test_validation_speakers_come_from_every_training_corpus(joined):
         assert held_out.groupby("corpus")["speaker"].nunique().to_dict() == {"emodb": 1, "turevdb": 1}
 
 
+def test_validation_takes_no_corpus_out_of_training(joined):
+    """While one of two speakers is tested, the other one trains: a model that never heard the corpus is another one."""
+    speakers = sorted(joined["speaker"][joined["corpus"] == "turevdb"].unique())[:2]
+    few = joined[(joined["corpus"] == "emodb") | joined["speaker"].isin(speakers)]
+    splits = split(few, scheme="speaker", validation="speaker")
+    for column in fold_columns(splits):
+        assert set(splits["corpus"][splits[column] == "train"]) == {"emodb", "turevdb"}
+        assert "emodb" in set(splits["corpus"][splits[column] == "validation"])
+    alone = joined[joined["speaker"].isin([speakers[0], *joined["speaker"][joined["corpus"] == "emodb"].unique()[:1]])]
+    labelled = alone.assign(label=alone["emotion"].isin(["emodb:W", "turevdb:kz"]).map({True: "a", False: "b"}))
+    third = labelled.assign(corpus="third", speaker="third:1", id="third:" + labelled["id"])
+    three = pd.concat([labelled, third], ignore_index=True)
+    with pytest.raises(UserError, match="needs a corpus that still trains"):
+        make_splits(three, SplitSettings(scheme="corpus", validation="speaker"))
+
+
 def test_published_folds_of_several_corpora(joined, manifests, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, manifest in manifests.items():
