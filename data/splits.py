@@ -75,6 +75,11 @@ def _fold_of_corpora(labelled: pd.DataFrame, split: SplitSettings) -> pd.DataFra
     named = split.named_corpora()
     chosen = [name for corpora in named.values() for name in corpora]
     training = split.train or sorted(set(labelled["corpus"]) - set(chosen))
+    if empty := sorted(set(chosen) - set(labelled["corpus"])):
+        raise UserError(
+            f"split: no utterance of {', '.join(empty)} belongs to a class and passes the task's where; name "
+            "other corpora, or change these."
+        )
     roles = pd.Series("", index=labelled.index)
     for role, corpora in {**named, "train": training}.items():
         roles[labelled["corpus"].isin(corpora)] = role

@@ -87,6 +87,10 @@ def test_lists_name_the_corpora_of_each_role(manifests):
     assert roles(train=["c"], validation=["b"], test=["a"]) == {"a": "test", "b": "validation", "c": "train"}
     assert roles(validation="none", test=["a"]) == {"a": "test", "b": "train", "c": "train"}
     assert roles(train=["b"], validation="none", test=["a"]) == {"a": "test", "b": "train", "c": ""}
+    # as after a where that none of b passes; without validation, select would silently keep the last weights
+    labelled = labelled[labelled["corpus"] != "b"].reset_index(drop=True)
+    with pytest.raises(UserError, match="no utterance of b belongs to a class and passes the task's where"):
+        roles(train=["c"], validation=["b"], test=["a"])
     for lists, message in (
         ({"train": ["a"], "test": ["a"]}, "more than one role"),
         ({"train": ["a"]}, r"split\.test must name some"),
