@@ -20,6 +20,7 @@ class Kind(StrEnum):
     SHARED_SENTENCES = "shared_sentences"
     NO_TRANSCRIPTS = "no_transcripts"
     ABSENT_CLASS = "absent_class"
+    CLASSES_DIFFER_BETWEEN_CORPORA = "classes_differ_between_corpora"
     # of the corpus, its clips and its features
     SYNTHETIC_CORPUS = "synthetic_corpus"
     SKIPPED_UTTERANCES = "skipped_utterances"

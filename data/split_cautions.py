@@ -15,7 +15,7 @@ def split_cautions(splits: pd.DataFrame, classes: Sequence[str]) -> list[Caution
     """What a reader of any result made with this split has to know.
 
     Args:
-        splits: a row per utterance with ``speaker, dialog, text, label`` and the roles.
+        splits: a row per utterance with ``corpus, speaker, dialog, text, label`` and the roles.
         classes: all class names.
     """
     columns = fold_columns(splits)
@@ -42,7 +42,7 @@ def split_cautions(splits: pd.DataFrame, classes: Sequence[str]) -> list[Caution
             "or validation: same room, topic and microphones. scheme: session keeps dialogues whole."
         )
         found.append(Caution(kind=Kind.SHARED_DIALOGUES, text=text))
-    return [*found, *_sentences(splits), *_absent_classes(splits, classes)]
+    return [*found, *_sentences(splits), *_absent_classes(splits, classes), *_classes_of_corpora(splits, classes)]
 
 
 def _folds_with(splits: pd.DataFrame, role: str, shared_with: Sequence[str]) -> int:
@@ -103,6 +103,22 @@ def _absent_classes(splits: pd.DataFrame, classes: Sequence[str]) -> list[Cautio
             if present and absent:
                 found.append(Caution(kind=Kind.ABSENT_CLASS, text=f"{column}: no {', '.join(absent)} in {role}."))
     return found
+
+
+def _classes_of_corpora(splits: pd.DataFrame, classes: Sequence[str]) -> list[Caution]:
+    """Classes that only some of the corpora have on which a fold trains: there the recording gives the emotion away."""
+    trained_on = [set(splits["corpus"][splits[column] == "train"]) for column in fold_columns(splits)]
+    together = set().union(*(corpora for corpora in trained_on if len(corpora) > 1))
+    present = splits[splits["corpus"].isin(together)].groupby("corpus")["label"].unique().map(set)
+    without = {corpus: [name for name in classes if name not in own] for corpus, own in present.items()}
+    if not any(without.values()):
+        return []
+    named = "; ".join(f"{corpus} has no {', '.join(absent)}" for corpus, absent in sorted(without.items()) if absent)
+    text = (
+        f"Classes differ between the training corpora ({named}), so a model may tell them by the recordings instead of "
+        "the voices. Read the UA of each corpus by itself."
+    )
+    return [Caution(kind=Kind.CLASSES_DIFFER_BETWEEN_CORPORA, text=text)]
 
 
 def _range(counts: list[int]) -> str:

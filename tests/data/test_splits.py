@@ -141,6 +141,24 @@ def test_absent_classes_are_warned_of():
     assert Caution(kind=Kind.ABSENT_CLASS, text="fold_0: no b in test.") in cautions(labelled, splits)
 
 
+def test_classes_that_only_some_training_corpora_have_are_warned_of():
+    """Microphone and room tell such classes apart, whatever the voice does."""
+    labelled = utterances(4)
+    labelled["corpus"] = labelled["session"].map(
+        {f"session{number}": "one" if number < 2 else "two" for number in range(4)}
+    )
+    splits = make_splits(labelled, SplitSettings(scheme="speaker", folds=3))
+    assert Kind.CLASSES_DIFFER_BETWEEN_CORPORA not in kinds(labelled, splits)
+    labelled = labelled[(labelled["corpus"] == "one") | (labelled["label"] == "a")].reset_index(drop=True)
+    splits = make_splits(labelled, SplitSettings(scheme="speaker", folds=3))
+    found = [caution for caution in cautions(labelled, splits) if caution.kind == Kind.CLASSES_DIFFER_BETWEEN_CORPORA]
+    assert [caution.text.split(",")[0] for caution in found] == [
+        "Classes differ between the training corpora (two has no b)"
+    ]
+    apart = make_splits(labelled.assign(dialog=""), SplitSettings(scheme="corpus", validation="speaker"))
+    assert Kind.CLASSES_DIFFER_BETWEEN_CORPORA not in kinds(labelled, apart)  # no fold trains on both
+
+
 @pytest.fixture
 def official_file(tmp_path, monkeypatch) -> str:
     """A place for official folds, in a project of its own."""
