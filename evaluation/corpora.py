@@ -23,11 +23,14 @@ def assess_across_corpora(
     Returns:
         A row per tested corpus and set of training corpora, sorted; a task of one corpus has one row.
     """
-    trained_on = {
-        int(column.removeprefix("fold_")): tuple(sorted(splits["corpus"][splits[column] == "train"].unique()))
-        for column in fold_columns(splits)
+    roles = {
+        role: {
+            int(column.removeprefix("fold_")): tuple(sorted(splits["corpus"][splits[column] == role].unique()))
+            for column in fold_columns(splits)
+        }
+        for role in ("train", "validation")
     }
-    rows = test.assign(trained_on=test["fold"].map(trained_on))
+    rows = test.assign(trained_on=test["fold"].map(roles["train"]), validated_on=test["fold"].map(roles["validation"]))
     return [
         _score(own, tested, list(corpora), classes, settings)
         for (tested, corpora), own in rows.groupby(["corpus", "trained_on"])
@@ -42,6 +45,7 @@ def _score(
     return CorpusScores(
         tested=tested,
         trained_on=trained_on,
+        validated_on=sorted({corpus for corpora in test["validated_on"].unique() for corpus in corpora}),
         folds=test["fold"].nunique(),
         utterances=test["id"].nunique(),
         speakers=len(confusions),

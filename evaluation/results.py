@@ -109,6 +109,7 @@ class CorpusScores(Result):
     Attributes:
         tested: the corpus.
         trained_on: the corpora with training utterances in these folds, sorted.
+        validated_on: likewise those with validation utterances.
         folds, utterances, speakers: how many.
         classes: those that occur, sorted.
         ua: their mean recall, pooled over these folds, mean over seeds; the interval is over speakers.
@@ -116,6 +117,7 @@ class CorpusScores(Result):
 
     tested: str
     trained_on: list[str]
+    validated_on: list[str]
     folds: int
     utterances: int
     speakers: int

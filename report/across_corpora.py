@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from data.cautions import Severity
 from evaluation.evaluation import Evaluation
 from evaluation.results import CorpusScores, Details
 
@@ -127,6 +128,14 @@ def _notes(
         for entry in shown[key]
         if (extra := sorted(distinguished[entry.head] - set(classes)))
     ]
+    notes += [
+        f"{entry.head} trains on no utterance of {entry.scores.tested}, but its epoch is chosen on validation "
+        "utterances of it: not a corpus that is entirely unseen."
+        for entry in shown[key]
+        if entry.column == OTHER and entry.scores.tested in entry.scores.validated_on
+    ]
+    grave = {head.head: [caution for caution in head.cautions if caution.severity == Severity.GRAVE] for head in heads}
+    notes += [f"{entry.head}: {caution}" for entry in shown[key] for caution in grave[entry.head]]
     for other, entries in grouped.items():
         if other[:2] != (model, feature_set) or other == key:
             continue

@@ -101,6 +101,10 @@ def in_two_corpora(test: pd.DataFrame) -> pd.DataFrame:
     return splits_of(test, corpus=(number % 2).map({0: "emodb", 1: "turevdb"}).to_numpy()[: test["id"].nunique()])
 
 
+def one_id_of(splits: pd.DataFrame, corpus: str) -> str:
+    return splits["id"][splits["corpus"] == corpus].iloc[0]
+
+
 def test_each_corpus_is_scored_apart_by_what_its_folds_trained_on():
     """One corpus is recognised perfectly, the other never, each after training on the other."""
     test = predictions(lambda s: float(s % 2 == 0), speakers=12, folds=2).sort_values(["seed", "id"], ignore_index=True)
@@ -109,6 +113,12 @@ def test_each_corpus_is_scored_apart_by_what_its_folds_trained_on():
     assert (one.tested, one.trained_on, one.ua.value) == ("emodb", ["turevdb"], 1)
     assert (other.tested, other.trained_on, other.ua.value) == ("turevdb", ["emodb"], 0)
     assert (one.folds, one.speakers, one.utterances, one.classes) == (1, 6, 120, sorted(CLASSES))
+    assert one.validated_on == other.validated_on == []
+    chosen_there = splits.assign(
+        fold_0=splits["fold_0"].where(splits["id"] != one_id_of(splits, "emodb"), "validation")
+    )
+    (one, _) = assess_predictions(test, chosen_there, CLASSES, SETTINGS).across_corpora
+    assert (one.trained_on, one.validated_on) == (["turevdb"], ["emodb"])
     joint = splits.assign(fold_0=np.where(splits.index % 3, "train", "test"))
     trained = {
         (row.tested, *row.trained_on) for row in assess_predictions(test, joint, CLASSES, SETTINGS).across_corpora

@@ -266,6 +266,20 @@ def test_figures_over_other_classes_are_not_in_one_table(tmp_path):
     assert "gru-emodb is tested on emodb with other classes (angry, sad), so its UA is not comparable" in section
 
 
+def test_what_makes_a_figure_across_corpora_too_good_is_said_beside_it(tmp_path):
+    """A leaking within-corpus figure, and an epoch chosen on the corpus that is said to be unseen."""
+    alone, across = two_corpora_evaluations()[0], two_corpora_evaluations()[2]
+    leaking = Caution(kind=Kind.SPEAKER_LEAKAGE, text="Speaker leakage: everywhere.")
+    chosen = [scores.model_copy(update={"validated_on": ["emodb"]}) for scores in across.details.across_corpora]
+    page = write(tmp_path, [changed(alone, cautions=[leaking]), changed(across, across_corpora=chosen)])
+    section = page[page.index('<h2 id="across-corpora">') :]
+    assert "gru-emodb: Speaker leakage: everywhere." in section
+    assert (
+        "gru-across trains on no utterance of emodb, but its epoch is chosen on validation utterances of it" in section
+    )
+    assert "trains on no utterance of turevdb" not in section
+
+
 def test_only_a_tested_difference_is_bold(large):
     page = (large / "index.html").read_text()
     body = page[page.index("<body>") :]
