@@ -6,7 +6,7 @@ import pandas as pd
 
 from data.cautions import Caution, Kind
 from data.split_cautions import split_cautions
-from evaluation.results import TaskData
+from evaluation.results import Assessment, TaskData
 from evaluation.runs import HeadRuns
 from evaluation.statistics import FEW_SPEAKERS
 from features.store import FeatureSet
@@ -14,11 +14,17 @@ from features.store import FeatureSet
 _MUCH_IS_CUT = 0.1  # a caution above this share of seconds
 
 
-def interval_cautions(num_speakers: int) -> list[Caution]:
-    """Of intervals over few speakers."""
-    if num_speakers >= FEW_SPEAKERS:
+def interval_cautions(assessment: Assessment) -> list[Caution]:
+    """Of intervals over few speakers: all that are tested, or those of one corpus."""
+    few = {row.tested: row.speakers for row in assessment.across_corpora if row.speakers < FEW_SPEAKERS}
+    if assessment.num_speakers < FEW_SPEAKERS:
+        text = f"Intervals are bootstrapped over only {assessment.num_speakers} speakers, and"
+    elif few:
+        named = ", ".join(f"{corpus} {count}" for corpus, count in sorted(few.items()))
+        text = f"Intervals of single corpora are bootstrapped over few speakers ({named}), and"
+    else:
         return []
-    text = f"Intervals are bootstrapped over only {num_speakers} speakers, and too narrow below {FEW_SPEAKERS}."
+    text += f" too narrow below {FEW_SPEAKERS}."
     return [Caution(kind=Kind.FEW_SPEAKERS, text=text)]
 
 

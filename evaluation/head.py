@@ -59,7 +59,7 @@ def evaluate_head(
             *feature_cautions(features, described.share_cut),
             *task_cautions(data, usable),
             *training_cautions(runs),
-            *interval_cautions(assessment.num_speakers),
+            *interval_cautions(assessment),
         ],
     )
     first = runs.run(fold=0, seed=runs.first_seed)

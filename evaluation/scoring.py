@@ -52,7 +52,7 @@ def evaluate_predictions(
         data=data,
         training=None,
         source=PredictionsFile(file=path.name, sha256=file_digest(path, "sha256")),
-        cautions=[*task_cautions(data, splits), *interval_cautions(assessment.num_speakers)],
+        cautions=[*task_cautions(data, splits), *interval_cautions(assessment)],
     )
     return Evaluation(details, predictions_table(test, splits, classes))
 

@@ -90,8 +90,17 @@ def test_last_weights_after_a_warm_restart_are_warned_of():
 
 
 def test_intervals_over_few_speakers_are_warned_of():
-    assert [caution.kind for caution in interval_cautions(19)] == [Kind.FEW_SPEAKERS]
-    assert interval_cautions(20) == []
+    def found(speakers: int, corpora: int = 1) -> list[str]:
+        test = predictions(lambda _: 0.5, speakers=speakers, folds=2).sort_values(["seed", "id"], ignore_index=True)
+        splits = in_two_corpora(test) if corpora > 1 else splits_of(test)
+        cautions = interval_cautions(assess_predictions(test, splits, CLASSES, SETTINGS))
+        assert {caution.kind for caution in cautions} <= {Kind.FEW_SPEAKERS}
+        return [caution.text for caution in cautions]
+
+    assert found(19) == ["Intervals are bootstrapped over only 19 speakers, and too narrow below 20."]
+    assert found(20) == []
+    (text,) = found(24, corpora=2)  # enough in all, but each corpus has an interval of its own
+    assert text.startswith("Intervals of single corpora are bootstrapped over few speakers (emodb 12, turevdb 12), and")
 
 
 def in_two_corpora(test: pd.DataFrame) -> pd.DataFrame:
