@@ -92,7 +92,7 @@ def label_utterances(manifest: pd.DataFrame, task: TaskSettings, name: str) -> p
         name: the task's, for errors.
 
     Raises:
-        UserError: nothing is left, or a class has no utterance at all.
+        UserError: a class has no utterance at all, or a corpus has none.
     """
     classes = {code: name for name, codes in task.classes.items() for code in codes}
     labelled = manifest.assign(label=manifest["emotion"].map(classes))
@@ -105,5 +105,9 @@ def label_utterances(manifest: pd.DataFrame, task: TaskSettings, name: str) -> p
         raise UserError(
             f"tasks.{name}.classes: no utterance of {', '.join(absent)} is left in the manifest "
             f"(see corpora.*.exclude, tasks.{name}.where and the codes)."
+        )
+    if "corpus" in manifest and (unused := sorted(set(manifest["corpus"]) - set(labelled["corpus"]))):
+        raise UserError(
+            f"tasks.{name}: no utterance of {', '.join(unused)} is left; change where, or join fewer corpora."
         )
     return labelled.reset_index(drop=True)

@@ -34,7 +34,7 @@ class MfccSettings(KindSettings):
         hop_length: from one frame to the next.
         n_mels: mel bands, from 0 Hz to half of the rate.
         delta_orders: which differences over time stand side by side in a frame: 0 is the coefficients themselves,
-            1 their deltas, 2 the deltas of these. ``[0, 1, 2]`` makes 3 ``n_mfcc`` dimensions.
+            1 their first derivatives, 2 their second ones. ``[0, 1, 2]`` makes 3 ``n_mfcc`` dimensions.
         delta_width: frames that a delta is fitted to; odd.
     """
 

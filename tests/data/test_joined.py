@@ -166,6 +166,12 @@ def test_codes_are_those_of_the_corpora_and_each_has_some(classes, message):
     check_codes("four", task(scheme="corpus"), READERS)
 
 
+def test_a_corpus_that_the_task_leaves_without_utterances_is_named(joined):
+    settings = task(scheme="speaker").model_copy(update={"where": {"style": ["scripted"]}})
+    with pytest.raises(UserError, match=r"tasks\.four: no utterance of turevdb is left; change where"):
+        label_utterances(joined.assign(style=joined["corpus"].map({"emodb": "scripted"}).fillna("")), settings, "four")
+
+
 def test_splits_carry_the_manifest_and_survive_the_file(joined, tmp_path):
     splits = split(joined, scheme="speaker")
     write_splits(splits, tmp_path / "four.csv")
