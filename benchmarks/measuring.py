@@ -40,7 +40,7 @@ def report(name: str, **results) -> None:
 
 def _rounded(value):
     if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
+        return {key: _rounded(item) for key, item in value.items()}
     return float(f"{value:.3g}") if isinstance(value, float) else value
 
 

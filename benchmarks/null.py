@@ -29,7 +29,7 @@ from training.batches import shuffled_batches
 
 SHAPES = ((5, 2), (6, 4))  # folds, speakers in each
 SEEDS = (1, 2, 3)
-CLASSES, EACH, DIMENSION, FRAMES = 4, 40, 16, 4  # of synthetic corpora; EACH: utterances of a speaker
+CLASSES, PER_SPEAKER, DIMENSION, FRAMES = 4, 40, 16, 4  # of synthetic corpora
 REAL_DIMENSION = 32  # to which real features are reduced
 HIDDEN, STEPS = 4, 12  # of the perceptrons: small and briefly trained, so that chance matters as in real heads
 LINEAR_STEPS = 40
@@ -102,8 +102,8 @@ def measure(make_corpus, pairs: int, gru_pairs: int) -> dict[str, dict]:
 
 def synthetic_corpus(folds: int, speakers: int, random: np.random.Generator) -> Corpus:
     """Frames around the mean of their class, with effects of speaker, speaker by class, and utterance."""
-    people = np.repeat(np.arange(folds * speakers), EACH)
-    labels = np.tile(np.arange(EACH) % CLASSES, folds * speakers)
+    people = np.repeat(np.arange(folds * speakers), PER_SPEAKER)
+    labels = np.tile(np.arange(PER_SPEAKER) % CLASSES, folds * speakers)
     means = (
         random.normal(0, 0.6, (CLASSES, DIMENSION))[labels]
         + random.normal(0, 0.5, (folds * speakers, DIMENSION))[people]

@@ -45,7 +45,7 @@ def write_features(
     dimension: int = 12,
     classes: int = 3,
     speakers: int = 6,
-    each: int = 10,
+    per_speaker: int = 10,
     layers: tuple[int, ...] = (12,),
     storage: str = "float16",
     voice: float = 0.0,
@@ -61,9 +61,9 @@ def write_features(
     means = random.normal(0, 1.5, (classes, dimension))
     folder.mkdir(parents=True)
     for speaker in range(speakers):
-        labels = [number % classes for number in range(each)]
+        labels = [number % classes for number in range(per_speaker)]
         own = voice * np.random.default_rng([7, speaker]).normal(0, 1, dimension)
-        utterances = []  # frames [1, T, D] of every layer, of each
+        utterances = []  # frames [1, T, D] of every layer, by utterance
         for label in labels:
             noise = random.normal(0, 1, (1, random.integers(5, 30), dimension))
             utterances.append([(means[label] * layer / 12 + own + noise).astype(np.float32) for layer in layers])
@@ -104,8 +104,8 @@ def write_emodb(
     """A miniature of EmoDB: every speaker says every sentence in every emotion."""
     for speaker in speakers:
         for sentence in sentences:
-            for place, emotion in enumerate("WLEAFTN"):
-                write_wav(root / "wav" / f"{speaker}{sentence}{emotion}a.wav", 0.4, frequency=120 + 40 * place)
+            for number, emotion in enumerate("WLEAFTN"):
+                write_wav(root / "wav" / f"{speaker}{sentence}{emotion}a.wav", 0.4, frequency=120 + 40 * number)
     return root
 
 
@@ -113,11 +113,11 @@ def write_turevdb(
     root: Path, speakers: tuple[str, ...] = ("1157", "1234", "1358", "1984"), words=("acik", "cay")
 ) -> Path:
     """A miniature of TurEV-DB: every speaker says every word in every emotion."""
-    for place, (folder, code) in enumerate({"Angry": "kz", "Calm": "sk", "Happy": "mt", "Sad": "hl"}.items()):
+    for number, (folder, code) in enumerate({"Angry": "kz", "Calm": "sk", "Happy": "mt", "Sad": "hl"}.items()):
         for speaker in speakers:
             for word in words:
                 path = root / "Sound Source" / folder / f"{speaker}_{code}_{word}.wav"
-                write_wav(path, 0.4, frequency=110 + 50 * place, sample_rate=44100)
+                write_wav(path, 0.4, frequency=110 + 50 * number, sample_rate=44100)
     return root
 
 

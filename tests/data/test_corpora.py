@@ -33,7 +33,7 @@ def write_iemocap(root, dialogs: dict[str, list[tuple[str, str]]], transcripts: 
 
 def test_iemocap_speaker_is_the_letter_of_the_last_part(tmp_path):
     root = write_iemocap(tmp_path, {"Ses01F_impro01": [("Ses01F_impro01_F000", "neu"), ("Ses01F_impro01_M003", "ang")]})
-    speakers = {each.id: (each.speaker, each.gender) for each in iemocap.read_utterances(root)}
+    speakers = {utterance.id: (utterance.speaker, utterance.gender) for utterance in iemocap.read_utterances(root)}
     assert speakers == {
         "Ses01F_impro01_F000": ("Ses01F", "female"),
         "Ses01F_impro01_M003": ("Ses01M", "male"),
@@ -96,7 +96,7 @@ def test_an_incomplete_iemocap_is_not_taken_for_a_smaller_one(tmp_path):
 
 
 def test_emodb_fields(tmp_path):
-    utterances = {each.id: each for each in emodb.read_utterances(write_emodb(tmp_path))}
+    utterances = {utterance.id: utterance for utterance in emodb.read_utterances(write_emodb(tmp_path))}
     assert len(utterances) == 5 * 2 * 7
     one = utterances["08b02Ta"]
     assert (one.speaker, one.text, one.emotion, one.gender, one.path) == ("08", "b02", "T", "female", "wav/08b02Ta.wav")
@@ -108,15 +108,15 @@ def test_ravdess_counts_nested_copies_once_and_leaves_song_out(tmp_path):
     write_wav(root / "Actor_01/03-02-01-01-01-01-01.wav")
     utterances = ravdess.read_utterances(root)
     assert len(utterances) == 2 * 8
-    assert {(each.speaker, each.gender) for each in utterances} == {("01", "male"), ("02", "female")}
-    assert all(each.path.startswith("Actor_") for each in utterances)
+    assert {(utterance.speaker, utterance.gender) for utterance in utterances} == {("01", "male"), ("02", "female")}
+    assert all(utterance.path.startswith("Actor_") for utterance in utterances)
 
 
 @pytest.mark.parametrize("within", ["", "Sound Source"])
 def test_turevdb_fields(tmp_path, within):
     write_turevdb(tmp_path)
     root = tmp_path / within
-    utterances = {each.id: each for each in CORPORA["turevdb"].read_utterances(root)}
+    utterances = {utterance.id: utterance for utterance in CORPORA["turevdb"].read_utterances(root)}
     assert len(utterances) == 4 * 2 * 4
     one = utterances["1234_mt_cay"]
     assert (one.speaker, one.emotion, one.text, one.style, one.shard) == (
@@ -125,7 +125,7 @@ def test_turevdb_fields(tmp_path, within):
     )
     assert one.gender == ""
     assert one.path == ("" if within else "Sound Source/") + "Happy/1234_mt_cay.wav"
-    assert all((root / each.path).is_file() for each in utterances.values())
+    assert all((root / utterance.path).is_file() for utterance in utterances.values())
 
 
 def test_turevdb_take_is_not_part_of_the_word(tmp_path):
@@ -133,7 +133,7 @@ def test_turevdb_take_is_not_part_of_the_word(tmp_path):
     folder = tmp_path / "Sound Source/Sad"
     (folder / "1234_hl_ogul.wav").rename(folder / "1234_hl_ogul1.wav")
     (folder / "._1157_hl_ogul.wav").write_bytes(b"left behind")
-    texts = {each.id: each.text for each in turevdb.read_utterances(tmp_path)}
+    texts = {utterance.id: utterance.text for utterance in turevdb.read_utterances(tmp_path)}
     assert texts["1234_hl_ogul1"] == texts["1157_hl_ogul"] == "ogul"
 
 

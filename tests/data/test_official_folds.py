@@ -22,11 +22,11 @@ PATHS = {  # layout of a corpus -> speaker, number and emotion of a file -> its 
 }
 
 
-def corpus(layout: str = "flat", speakers: int = 3, each: int = 4) -> pd.DataFrame:
+def corpus(layout: str = "flat", speakers: int = 3, per_speaker: int = 4) -> pd.DataFrame:
     rows = [
         {"speaker": f"0{speaker}", "number": number, "emotion": emotion}
         for speaker in range(speakers)
-        for number in range(each)
+        for number in range(per_speaker)
         for emotion in EMOTIONS
     ]
     paths = [PATHS[layout].format(**row) for row in rows]
@@ -60,7 +60,7 @@ def test_both_spellings_and_any_folder_above_give_the_folds_that_were_written(tm
     folders = {spelling: tmp_path_factory.mktemp("emobox") for spelling in ("_", "")}
     for spelling, folder in folders.items():
         lists = {
-            (fold, role): manifest[[each == role for each in roles]]
+            (fold, role): manifest[[played == role for played in roles]]
             for fold, roles in enumerate(folds, start=1)
             for role in ("train", "valid", "test")
         }

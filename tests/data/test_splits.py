@@ -161,7 +161,7 @@ def test_classes_that_only_some_training_corpora_have_are_warned_of():
 
 @pytest.fixture
 def official_file(tmp_path, monkeypatch) -> str:
-    """A place for official folds, in a project of its own."""
+    """A folder for official folds, in a project of its own."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data/folds").mkdir(parents=True)
     return "data/folds/official.csv"
@@ -186,7 +186,7 @@ def test_official_folds_from_a_file(official_file):
 
 def test_official_folds_that_share_speakers_are_warned_of_in_red(official_file):
     labelled = utterances(4)
-    by_number = pd.DataFrame({"id": labelled["id"], "fold": [place % 3 for place in labelled.index]})
+    by_number = pd.DataFrame({"id": labelled["id"], "fold": [row % 3 for row in labelled.index]})
     by_number.to_csv(official_file, index=False)
     splits = make_splits(labelled, SplitSettings(scheme="file", file=official_file))
     leakage = cautions(labelled, splits)[0]

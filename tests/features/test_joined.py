@@ -28,7 +28,7 @@ def folder(tmp_path):
     """``features/hubert`` with two corpora, one of them with a skipped utterance."""
     folder = tmp_path / "features/hubert"
     for corpus, how in CORPORA.items():
-        write_features(folder / corpus, each=4, **how)
+        write_features(folder / corpus, per_speaker=4, **how)
     skipped = pd.DataFrame({"id": ["s9-9-9"], "path": ["a.wav"], "reason": ["silent, from end to end"]})
     skipped.to_csv(folder / "emodb/skipped.csv", index=False)
     return folder
@@ -76,7 +76,7 @@ def test_the_digest_is_of_the_joined_corpora_only(joined, folder):
     join_features(three, folder, folder / "three")
     assert FeatureSet(folder / "three").digest != before
     shutil.rmtree(folder / "turevdb")
-    write_features(folder / "turevdb", speakers=2, each=5)
+    write_features(folder / "turevdb", speakers=2, per_speaker=5)
     join_features({corpus: write_index(folder, corpus) for corpus in CORPORA}, folder, folder / "both")
     assert FeatureSet(joined).digest != before
 
@@ -97,7 +97,7 @@ def test_a_missing_part_names_the_commands(joined, folder, lost):
 
 def test_a_part_of_other_bytes_than_were_joined_names_the_commands(joined, folder):
     shutil.rmtree(folder / "turevdb")
-    write_features(folder / "turevdb", speakers=2, each=5)
+    write_features(folder / "turevdb", speakers=2, per_speaker=5)
     message = r"turevdb/speaker-0\.h5: these are not the features that.*dvc pull extract@turevdb-hubert.*dvc repro ext"
     with pytest.raises(UserError, match=message):
         FeatureSet(joined, verify=False)

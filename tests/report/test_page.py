@@ -452,14 +452,14 @@ MEASURE = """
   const luminance = text => { const [r, g, b] = text.match(/[\\d.]+/g).slice(0, 3).map(v => { v /= 255;
     return v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; }); return .2126 * r + .7152 * g + .0722 * b; };
   const paper = luminance(getComputedStyle(document.body).backgroundColor);
-  const contrast = [...document.querySelectorAll("p, td, th, h1, h2, figcaption, caption, summary")].map(each => {
-    const ink = luminance(getComputedStyle(each).color);
+  const contrast = [...document.querySelectorAll("p, td, th, h1, h2, figcaption, caption, summary")].map(element => {
+    const ink = luminance(getComputedStyle(element).color);
     return (Math.max(ink, paper) + .05) / (Math.min(ink, paper) + .05); });
-  const narrow = [...document.querySelectorAll(".scroll")].filter(each => each.scrollWidth > each.clientWidth + 1);
+  const narrow = [...document.querySelectorAll(".scroll")].filter(box => box.scrollWidth > box.clientWidth + 1);
   document.title = JSON.stringify({
     overflow: document.documentElement.scrollWidth - innerWidth,
     contrast: Math.min(...contrast),
-    unreachable: narrow.filter(each => each.tabIndex !== 0).length,
+    unreachable: narrow.filter(box => box.tabIndex !== 0).length,
     paper, width: innerWidth });
 });</script>
 """

@@ -19,7 +19,7 @@ from training.job import Utterances
 from training.run import TrainingRun
 from training.schedule import rate_factor
 
-SPEAKERS, EACH, DIMENSION, LAYERS = 5, 16, 40, (6, 12)
+SPEAKERS, PER_SPEAKER, DIMENSION, LAYERS = 5, 16, 40, (6, 12)
 
 
 class Recorded:
@@ -29,9 +29,10 @@ class Recorded:
     """
 
     def __init__(self, folder, preset: str, name: str, several: bool, scale: float):
-        settings, training = check_params(read_preset(preset)).head(name)
+        params = check_params(read_preset(preset)).head(name)
+        settings, training = params.settings, params.training
         features = FeatureSet(
-            write_features(folder / "features", DIMENSION, speakers=SPEAKERS, each=EACH, layers=LAYERS)
+            write_features(folder / "features", DIMENSION, speakers=SPEAKERS, per_speaker=PER_SPEAKER, layers=LAYERS)
         )
         ids = [identifier for identifier in features.locations if not identifier.startswith("s4-")]
         train = Utterances(ids, [name.split("-")[0] for name in ids], [int(name[-1]) for name in ids])

@@ -336,7 +336,7 @@ def test_embeddings_and_attention_stand_in_the_order_of_the_predictions(feature_
 
 def test_a_head_on_int8_frames_predicts_what_it_does_on_float16(tmp_path):
     """The same trained head, on at least 99 % of 600 utterances that are hard enough to be mistaken sometimes."""
-    how = {"speakers": 12, "each": 50, "dimension": 64, "classes": 3, "voice": 1.5}
+    how = {"speakers": 12, "per_speaker": 50, "dimension": 64, "classes": 3, "voice": 1.5}
     float16, int8 = (write_features(tmp_path / name, storage=name, **how) for name in ("float16", "int8"))
     train_fold(job(float16, tmp_path / "run", {**GRU, "hidden_size": 16}, epochs=2, learning_rate=0.003))
     model, config = load_head(tmp_path / "run")
