@@ -7,7 +7,8 @@ from tqdm import tqdm
 
 from data.errors import UserError, listed
 from data.manifest import nearest
-from features.store import NOT_WANTED, FeatureSet, verify_shard
+from data.not_wanted import why_not_wanted
+from features.store import FeatureSet, verify_shard
 
 _SHARED = ("kind", "layers", "dimension", "storage", "clips")  # what the recipes of all kinds have
 _COLUMNS = ("set", "corpus", "utterances", "shards", "layers", "dimension", "storage", "MB", "made with")
@@ -112,8 +113,8 @@ def _row(folder: Path) -> list[str]:
 
 def _absence(folder: Path) -> str:
     """Why a folder of the store holds no shards itself."""
-    if (folder / NOT_WANTED).is_file():
-        return f"not wanted: corpora.*.features leaves {folder.parent.name} out"
+    if reason := why_not_wanted(folder):
+        return f"not wanted: {reason}"
     if (folder / "joined.json").is_file():
         return "joined: a list of the shards of several corpora"
     return "empty"

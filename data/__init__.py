@@ -22,6 +22,7 @@
 - `synthesis`: the demo corpus
 - `clips`: waveforms of a shard -> one HDF5 file
 - `skipped`: audio files that cannot be used
+- `not_wanted`: a note in place of what a corpus does not get
 - `processes`: cores, and processes that end with their parent
 - `shards`: the HDF5 layout that clips and features share
 """

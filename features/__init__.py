@@ -12,6 +12,6 @@
 - `extraction`: a shard of clips -> a shard of frames, reading, computing and writing at the same time
 - `quantisation`: frames as int8
 - `store`: the HDF5 store of frames that everything later reads: ``FeatureSet``, of one corpus or joined
-- `index`: a corpus's features described without them (``describe_store``, ``mark_not_wanted``), and joined with those
-  of other corpora by their descriptions (``join_features``)
+- `index`: a corpus's features described without them (``describe_store``), and joined with those of other corpora
+  by their descriptions (``join_features``)
 """

@@ -12,14 +12,9 @@ from pathlib import Path
 import pandas as pd
 
 from data.errors import UserError
+from data.not_wanted import why_not_wanted
 from data.shards import content_digest
-from features.store import JOINED, NOT_WANTED, FeatureSet, SetName
-
-
-def mark_not_wanted(folder: Path) -> None:
-    """Make ``features/<set>/<corpus>`` the output of a corpus whose ``features`` leaves the set out."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / NOT_WANTED, {})
+from features.store import JOINED, FeatureSet, SetName
 
 
 def describe_store(folder: Path) -> dict:
@@ -32,7 +27,7 @@ def describe_store(folder: Path) -> dict:
     Raises:
         UserError: there are no features, or damaged ones.
     """
-    if (folder / NOT_WANTED).exists():
+    if why_not_wanted(folder):
         return {"wanted": False}
     features = FeatureSet(folder, verify=False)
     return {

@@ -21,12 +21,12 @@ import numpy as np
 import torch
 
 from data.errors import UserError
+from data.not_wanted import why_not_wanted
 from data.shards import Rows, Shard, ShardWriter, content_digest, sidecar_path
 from features.quantisation import Noise, quantise, restore
 
 KIND = "emocache-features"
 JOINED = "joined.json"  # the parts of a joined set
-NOT_WANTED = "not_wanted.json"  # in place of shards, where a corpus does not get the set
 
 
 class UnstorableError(UserError):
@@ -245,7 +245,7 @@ class FeatureSet:
         elif paths := sorted(folder.glob("*.h5")):
             shards = [Shard(path, KIND, verify) for path in paths]
             self._parts = [_Part(self.name, "", shards, _read_skipped(folder))]
-        elif (folder / NOT_WANTED).exists():
+        elif why_not_wanted(folder):
             raise UserError(f"{folder}: {self.name.not_wanted}")
         else:
             raise UserError(f"{folder}: no features here. {self.name.how_to_get}")

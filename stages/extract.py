@@ -5,23 +5,24 @@ import sys
 from tqdm import tqdm
 
 from data.measured import write_measurement
+from data.not_wanted import mark_not_wanted, why_not_wanted
 from data.shards import Shard
 from features.encoder import Encoder
 from features.extraction import content_of, copy_skipped, extract_shard, open_shards
-from features.index import describe_store, mark_not_wanted, write_json
+from features.index import describe_store, write_json
 from features.kinds import open_encoder
 from features.settings import KindSettings
 from features.store import FeatureSet
 from stages.layout import ARTIFACTS, clips_folder, features_folder, features_index
-from stages.pieces import Piece, fingerprint, make_pieces, unwanted
+from stages.pieces import Piece, fingerprint, make_pieces
 from stages.running import run_stage
 from stages.schema import read_params
 
 
 def main(corpus: str, feature_set: str) -> None:
     clips, output = clips_folder(corpus, feature_set), features_folder(corpus, feature_set)
-    if reason := unwanted(clips):
-        mark_not_wanted(output)
+    if reason := why_not_wanted(clips):
+        mark_not_wanted(output, reason)
         print(f"extract {feature_set} of {corpus}: nothing to do: {reason}")
     else:
         _extract(corpus, feature_set)

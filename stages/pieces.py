@@ -20,8 +20,6 @@ from stages.running import ARTIFACTS
 _PIECES = ARTIFACTS / ".pieces"
 _VARIANT = "-"
 
-UNWANTED = "unwanted.txt"
-
 
 @dataclass(frozen=True)
 class Piece:
@@ -95,20 +93,6 @@ def make_pieces(
     return len(pieces) - len(missing), len(missing)
 
 
-def write_unwanted(output: Path, reason: str) -> None:
-    """Write an output that nobody wants: empty but for a note that says why."""
-    _clear(output)
-    output.mkdir(parents=True)
-    (output / UNWANTED).write_text(f"{reason}\n")
-    print(f"{output}: nothing to do: {reason}")
-
-
-def unwanted(output: Path) -> str | None:
-    """Why an output is empty; None if it is not."""
-    note = output / UNWANTED
-    return note.read_text().strip() if note.is_file() else None
-
-
 def discard_pieces(output: Path) -> int:
     """Forget the pieces that an output holds, in all their variants, here and in DVC's cache: they are made again.
 
@@ -116,17 +100,17 @@ def discard_pieces(output: Path) -> int:
         How many there were.
     """
     cache = DvcCache()
-    unwanted = {name.partition(_VARIANT)[0] for name in cache.current_pieces(output)}
-    if not unwanted:
+    fingerprints = {name.partition(_VARIANT)[0] for name in cache.current_pieces(output)}
+    if not fingerprints:
         return 0
     shelves = _PIECES.iterdir() if _PIECES.is_dir() else ()
-    for shelf in [path for path in shelves if path.name.partition(_VARIANT)[0] in unwanted]:
+    for shelf in [path for path in shelves if path.name.partition(_VARIANT)[0] in fingerprints]:
         _clear(shelf)
     for name in cache.pieces:
-        if name.partition(_VARIANT)[0] in unwanted:
+        if name.partition(_VARIANT)[0] in fingerprints:
             cache.remove(name)
     _clear(output)
-    return len(unwanted)
+    return len(fingerprints)
 
 
 def _choose(alternatives: Sequence[Piece], current: Sequence[str], cache: DvcCache) -> Piece:

@@ -12,10 +12,11 @@ from data.clips import ClipsSettings, write_clips
 from data.digest import file_digest
 from data.manifest import corpus_root
 from data.manifest_folder import read_manifest_folder
+from data.not_wanted import mark_not_wanted
 from data.processes import available_cores
 from data.skipped import collect_skipped, refuse, write_skipped
 from stages.layout import clips_folder, manifest_folder
-from stages.pieces import Piece, fingerprint, make_pieces, write_unwanted
+from stages.pieces import Piece, fingerprint, make_pieces
 from stages.running import run_stage
 from stages.schema import read_params
 
@@ -24,7 +25,9 @@ def main(corpus: str, feature_set: str) -> None:
     params = read_params()
     recipe, output = params.features[feature_set].clips, clips_folder(corpus, feature_set)
     if not params.corpora[corpus].wants(feature_set):
-        write_unwanted(output, f"corpora.{corpus}.features leaves {feature_set} out")
+        reason = f"corpora.{corpus}.features leaves {feature_set} out"
+        mark_not_wanted(output, reason)
+        print(f"preprocess {corpus} for {feature_set}: nothing to do: {reason}")
         return
     manifest, _ = read_manifest_folder(manifest_folder(corpus))
     root = corpus_root(corpus)

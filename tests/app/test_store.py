@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
-from features.index import mark_not_wanted
+from data.not_wanted import mark_not_wanted
 from tests.builders import write_features
 
 PARAMS = "corpora: {iemocap: {}, emodb: {}}\njoined: {both: [emodb, iemocap]}\nfeatures: {hubert: {}, mfcc: {}}\n"
@@ -22,7 +22,7 @@ def store(tmp_path, monkeypatch) -> Path:
     write_features(root / "hubert/emodb", speakers=2, layers=(0, 1, 2), compute_dtypes=("float32", "bfloat16"))
     (root / "hubert/both").mkdir(parents=True)
     (root / "hubert/both/joined.json").write_text("{}\n")
-    mark_not_wanted(root / "mfcc/emodb")
+    mark_not_wanted(root / "mfcc/emodb", "corpora.emodb.features leaves mfcc out")
     Path("params.yaml").write_text(PARAMS)
     return root
 
@@ -52,7 +52,7 @@ def test_a_line_says_what_there_is_of_each_set_and_corpus(store, arguments):
     assert rows["hubert", "iemocap"][:5] == ["60", "6", "0-2", "12", "float16"]
     assert rows["hubert", "emodb"][:5] == ["20", "2", "0-2", "12", "float16"]
     assert " ".join(rows["hubert", "both"]) == "joined: a list of the shards of several corpora"
-    assert " ".join(rows["mfcc", "emodb"]) == "not wanted: corpora.*.features leaves mfcc out"
+    assert " ".join(rows["mfcc", "emodb"]) == "not wanted: corpora.emodb.features leaves mfcc out"
 
 
 def test_what_readers_of_results_should_know_is_listed_with_its_features(store):

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from data.errors import UserError
-from features.index import describe_differences, describe_store, join_features, mark_not_wanted, write_json
+from data.not_wanted import mark_not_wanted
+from features.index import describe_differences, describe_store, join_features, write_json
 from features.store import JOINED, FeatureSet
 from tests.builders import write_features
 
@@ -165,7 +166,7 @@ def test_a_missing_or_damaged_index_names_the_command(folder):
 
 
 def test_a_set_that_a_corpus_does_not_get_names_the_parameter(folder):
-    mark_not_wanted(folder / "ravdess")
+    mark_not_wanted(folder / "ravdess", "corpora.ravdess.features leaves hubert out")
     assert describe_store(folder / "ravdess") == {"wanted": False}
     with pytest.raises(UserError, match=r"corpora\.ravdess\.features leaves out hubert"):
         FeatureSet(folder / "ravdess")
