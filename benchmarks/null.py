@@ -22,7 +22,7 @@ from data.metrics import confusion_matrix, unweighted_accuracy
 from data.roles import fold_columns
 from evaluation.comparison import SIGNIFICANT, compare_heads
 from evaluation.settings import EvaluateSettings
-from features.store import FeatureSet
+from features.store import FeatureSet, SetName
 from models.gru import GruHead, GruSettings
 from stages.inputs import read_usable_splits
 from training.batches import shuffled_batches
@@ -57,15 +57,16 @@ class Corpus:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--features", type=Path, help="a set of real features, e.g. artifacts/features/hubert")
+    parser.add_argument("--features", type=Path, help="real features, e.g. artifacts/features/whisper/emodb")
+    parser.add_argument("--task", default="emotions", help="whose splits and labels these features have")
     parser.add_argument("--layer", type=int, help="of them; the last one unless given")
     parser.add_argument("--pairs", type=int, default=200, help="of heads that see the mean frame only")
     parser.add_argument("--gru-pairs", type=int, default=40, help="of small GRUs, on synthetic corpora only")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.features:
-        corpus = read_corpus(arguments.features, arguments.layer)
-        results = {arguments.features.name: measure(lambda random: corpus, arguments.pairs, 0)}
+        corpus = read_corpus(arguments.features, arguments.task, arguments.layer)
+        results = {str(SetName.of(arguments.features)): measure(lambda random: corpus, arguments.pairs, 0)}
     else:
         results = {
             f"{folds} folds of {speakers} speakers": measure(
@@ -114,10 +115,10 @@ def synthetic_corpus(folds: int, speakers: int, random: np.random.Generator) -> 
     return Corpus(torch.tensor(frames, dtype=torch.float32), labels, people, people // speakers)
 
 
-def read_corpus(folder: Path, layer: int | None) -> Corpus:
-    """The mean frames of real features by principal components, with the labels and test folds of their splits."""
+def read_corpus(folder: Path, task: str, layer: int | None) -> Corpus:
+    """The mean frames of real features by principal components, with the labels and test folds of a task."""
     features = FeatureSet(folder)
-    splits = read_usable_splits(folder.parents[1], features)
+    splits = read_usable_splits(task, features)
     layers = features.check_layers([features.layers[-1] if layer is None else layer])
     means = np.stack([features.mean_frame(identifier, layers) for identifier in splits["id"]])
     parts = PCA(REAL_DIMENSION, whiten=True, random_state=0).fit_transform(means)

@@ -2,7 +2,7 @@
 
 On the features and folds that `dvc repro` left, for example with the preset emobox-emodb::
 
-    python -m benchmarks.plain_emobox --features whisper
+    python -m benchmarks.plain_emobox --features whisper/emodb
 
 prints as JSON UA, WA and macro F1: means over folds, of every seed and over all seeds.
 
@@ -22,7 +22,7 @@ from data.metrics import METRICS, confusion_matrix, unweighted_accuracy
 from data.roles import fold_columns
 from features.store import FeatureSet
 from stages.inputs import read_usable_splits
-from stages.running import ARTIFACTS
+from stages.layout import ARTIFACTS
 
 EPOCHS, BATCH_SIZE, HIDDEN_SIZE, LARGEST_NORM = 20, 32, 256, 5.0
 # SpeechBrain's scheduler is asked after an epoch: the first has the optimiser's own rate, the second the schedule's 0.
@@ -65,7 +65,7 @@ def train(roles: dict[str, tuple[list[Tensor], Tensor]], num_classes: int, seed:
     best, predicted = -1.0, None
     for epoch in range(1, EPOCHS + 1):
         drawn = torch.randperm(len(frames)).split(BATCH_SIZE)
-        batches = (([frames[place] for place in places.tolist()], labels[places]) for places in drawn)
+        batches = (([frames[row] for row in rows.tolist()], labels[rows]) for rows in drawn)
         train_epoch(parameters, optimizer, epoch, batches)
         with torch.no_grad():
             answers = {
@@ -80,11 +80,12 @@ def train(roles: dict[str, tuple[list[Tensor], Tensor]], num_classes: int, seed:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--features", required=True)
+    parser.add_argument("--features", required=True, help="<set>/<corpus>")
+    parser.add_argument("--task", default="emotions")
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     features = FeatureSet(ARTIFACTS / "features" / arguments.features)
-    splits = read_usable_splits(ARTIFACTS, features)
+    splits = read_usable_splits(arguments.task, features)
     classes = sorted(splits["label"].unique())
     layer = max(features.layers)
     results = []
@@ -93,7 +94,7 @@ def main() -> None:
         for column in fold_columns(splits):
             roles = {
                 role: (
-                    [torch.from_numpy(features.frames(each, layer).astype(np.float32)) for each in rows["id"]],
+                    [torch.from_numpy(features.frames(name, layer).astype(np.float32)) for name in rows["id"]],
                     torch.tensor([classes.index(label) for label in rows["label"]]),
                 )
                 for role, rows in splits.groupby(column)

@@ -18,7 +18,7 @@ from features.ssl import SslSettings, open_encoder
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("clips", type=Path, help="a shard of clips, e.g. artifacts/clips/speech3s/speaker-03.h5")
+    parser.add_argument("clips", type=Path, help="a shard of clips, e.g. artifacts/clips/emodb/whisper/speaker-03.h5")
     parser.add_argument("--checkpoint", default="untrained")
     parser.add_argument("--count", type=int, default=40)
     arguments = parser.parse_args()
