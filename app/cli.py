@@ -9,8 +9,8 @@ import typer
 
 from app.presets import check_preset, describe_presets, put_preset_in_place
 from app.structure import check_structure
-from data.errors import UserError
-from data.manifest import check_corpus_folders, corpus_root, nearest
+from data.errors import UserError, nearest
+from data.manifest import check_corpus_folders, corpus_root
 from stages.params import PARAMS_FILE, read_yaml
 from stages.running import ARTIFACTS, only_one, readable_errors
 

@@ -12,8 +12,7 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.representer import RoundTripRepresenter
 
-from data.errors import UserError
-from data.manifest import nearest
+from data.errors import UserError, nearest
 
 EXTENDS = "extends"
 

@@ -7,8 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.composition import compose, parse_preset
-from data.errors import UserError
-from data.manifest import nearest
+from data.errors import UserError, nearest
 from stages.params import PARAMS_FILE
 
 PRESETS = Path("presets")

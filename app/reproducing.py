@@ -1,6 +1,5 @@
 """`ser reproduce`: run a published protocol, and compare the result with the published figures."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from data.errors import UserError, listed
 from data.labels import TaskSettings, label_utterances
 from data.manifest import CorpusSettings, build_manifest, corpus_root
+from evaluation.results import read_details
 from stages.layout import evaluation_folder
 from stages.params import read_section, read_yaml
 
@@ -113,9 +113,9 @@ def run_pipeline() -> None:
 
 def compare(protocol: Protocol) -> list[Comparison]:
     """The evaluated head's means over folds, compared with the protocol's figures."""
-    metrics = json.loads((evaluation_folder(protocol.head) / "details.json").read_text())["metrics"]
+    metrics = read_details(evaluation_folder(protocol.head) / "details.json").metrics
     return [
-        Comparison(name, protocol.figures.get(name), 100 * metrics[name]["mean_folds"], protocol.tolerance)
+        Comparison(name, protocol.figures.get(name), 100 * metrics[name].mean_folds, protocol.tolerance)
         for name in METRICS
     ]
 

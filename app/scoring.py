@@ -3,9 +3,8 @@
 import re
 from pathlib import Path
 
-from data.errors import UserError
+from data.errors import UserError, nearest
 from data.labels import TaskSettings
-from data.manifest import nearest
 from data.roles import read_splits
 from data.task_description import read_task_description
 from evaluation.comparison import Comparison, Incomparable, compare_heads

@@ -1,7 +1,6 @@
 """`ser store discard`: forget features here and in DVC's cache, so that `dvc repro` really extracts them again."""
 
-from data.errors import UserError
-from data.manifest import nearest
+from data.errors import UserError, nearest
 from stages.dvc_cache import DvcCache
 from stages.layout import ARTIFACTS, features_folder
 from stages.params import read_yaml

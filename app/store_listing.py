@@ -5,8 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data.errors import UserError, listed
-from data.manifest import nearest
+from data.errors import UserError, listed, nearest
 from data.not_wanted import why_not_wanted
 from features.store import FeatureSet, verify_shard
 

@@ -1,6 +1,6 @@
 """Corpus -> manifest -> splits -> clips. Imports no other room.
 
-- `errors`: the one exception meant for users
+- `errors`: the one exception meant for users, and the phrases its messages share
 - `cautions`: what a reader of a result has to know, as one type
 - `metrics`: WA, UA and F1 from confusion matrices, for training and evaluation
 - `digest`: what names a file's content

@@ -1,4 +1,7 @@
-"""The one exception a user is meant to read."""
+"""The one exception a user is meant to read, and the phrases its messages share."""
+
+import difflib
+from collections.abc import Iterable
 
 
 class UserError(Exception):
@@ -14,3 +17,9 @@ def listed(items: list[str], most: int = 10) -> str:
     if len(items) > most:
         lines.append(f"  ... and {len(items) - most} more")
     return "\n".join(lines)
+
+
+def nearest(name: str, valid: Iterable) -> str:
+    """``; did you mean 'x'?`` for the valid name nearest to a misspelt one, or nothing."""
+    close = difflib.get_close_matches(str(name), [str(candidate) for candidate in valid], n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -7,8 +7,8 @@ import pandas as pd
 from pydantic import AfterValidator
 
 from data.corpora import CORPORA
-from data.errors import UserError
-from data.manifest import ColumnFilter, has_value, nearest
+from data.errors import UserError, nearest
+from data.manifest import ColumnFilter, has_value
 from data.settings import Settings
 from data.split_settings import SplitSettings
 

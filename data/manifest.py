@@ -1,6 +1,5 @@
 """All utterances of a corpus, one row each: the common language of all later stages."""
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -10,7 +9,7 @@ import pandas as pd
 from pydantic import AfterValidator
 
 from data.corpora import CORPORA
-from data.errors import UserError, listed
+from data.errors import UserError, listed, nearest
 from data.settings import Settings
 from data.utterance import NUMBERS, Utterance
 
@@ -32,12 +31,6 @@ def _manifest_columns(exclude: dict[str, list[str]]) -> dict[str, list[str]]:
         if column not in COLUMNS:
             raise ValueError(f"no manifest column {column!r}{nearest(column, COLUMNS)}")
     return exclude
-
-
-def nearest(name: str, valid) -> str:
-    """``; did you mean 'x'?`` for the valid name nearest to a misspelt one, or nothing."""
-    close = difflib.get_close_matches(str(name), [str(candidate) for candidate in valid], n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 ColumnFilter = Annotated[dict[str, list[str]], AfterValidator(_manifest_columns)]

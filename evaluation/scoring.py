@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from data.digest import file_digest
-from data.errors import UserError, listed
-from data.manifest import nearest
+from data.errors import UserError, listed, nearest
 from data.roles import fold_columns
 from data.task_description import TaskDescription
 from evaluation.assessment import assess_predictions

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data.errors import UserError
-from data.manifest import nearest
+from data.errors import UserError, nearest
 from evaluation.evaluation import Evaluation
 
 _CORRECT, _WRONG = 2, 2

@@ -6,8 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from data.cautions import Caution, Kind, Severity
-from data.errors import UserError
-from data.manifest import nearest
+from data.errors import UserError, nearest
 from evaluation.comparison import Comparison, Incomparable, compare_heads
 from evaluation.evaluation import Evaluation
 from evaluation.groups import GROUPINGS

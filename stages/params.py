@@ -8,8 +8,7 @@ from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from data.errors import UserError
-from data.manifest import nearest
+from data.errors import UserError, nearest
 
 PARAMS_FILE = Path("params.yaml")
 

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import torch
 from pydantic import AfterValidator, Field
 
-from data.errors import UserError
+from data.errors import UserError, nearest
 from data.labels import TaskSettings, check_codes
-from data.manifest import CorpusSettings, nearest
+from data.manifest import CorpusSettings
 from data.settings import Settings
 from evaluation.settings import EvaluateSettings
 from features.kinds import FeatureSettings

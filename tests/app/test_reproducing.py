@@ -1,7 +1,6 @@
 """`ser reproduce`: presets hold the protocols, corpora must be complete, and results may differ a little."""
 
 import dataclasses
-import json
 
 import pytest
 from typer.testing import CliRunner
@@ -11,6 +10,7 @@ from app.reproducing import PROTOCOLS, check_corpus, compare, describe
 from data.errors import UserError
 from stages.schema import check_params
 from tests.builders import REPOSITORY, read_preset, write_emodb
+from tests.report.test_page import evaluation
 
 MINIATURE = dict.fromkeys(("anger", "boredom", "disgust", "fear", "happiness", "sadness", "neutral"), 10)
 
@@ -65,9 +65,10 @@ def test_a_result_may_differ_from_the_figure_in_both_directions(tmp_path, monkey
     protocol = PROTOCOLS["superb-er"]
     folder = tmp_path / "artifacts/evaluation/weighted_layers"
     folder.mkdir(parents=True)
-    metrics = {"ua": 0.5, "wa": wa, "macro_f1": 0.4}
-    details = {"metrics": {name: {"mean_folds": value, "mean": 0.1} for name, value in metrics.items()}}
-    (folder / "details.json").write_text(json.dumps(details))
+    details = evaluation("weighted_layers", 0.5, speakers=8).details
+    means = {**dict.fromkeys(details.metrics, 0.5), "wa": wa}
+    metrics = {name: metric.model_copy(update={"mean_folds": means[name]}) for name, metric in details.metrics.items()}
+    details.model_copy(update={"metrics": metrics}).write(folder / "details.json")
     compared = {comparison.metric: comparison for comparison in compare(protocol)}
     assert {name: comparison.within for name, comparison in compared.items()} == {
         "ua": True,
