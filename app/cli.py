@@ -91,7 +91,7 @@ def demo_corpus(
     utterances: Annotated[int, typer.Option(min=40, help="Approximate number of utterances.")] = 280,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
 ) -> None:
-    """Synthesise a corpus of speech-like sound, laid out like IEMOCAP."""
+    """Synthesise a corpus of artificial speech, laid out like IEMOCAP."""
     from data.synthesis import write_demo_corpus
 
     count = write_demo_corpus(folder, utterances, seed)

@@ -73,7 +73,7 @@ def put_preset_in_place(name: str, command: str, force: bool = False) -> None:
 
 def _is_any_preset(content: bytes) -> bool:
     for name in preset_names():
-        with suppress(UserError):  # somebody's unfinished preset
+        with suppress(UserError):  # a preset that is not finished yet
             if preset_text(name).encode() == content:
                 return True
     return False

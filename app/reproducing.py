@@ -37,7 +37,7 @@ class Protocol:
         figures: metric -> percent, mean over folds; metrics without a known figure are shown as well.
         tolerance: percentage points by which a result may differ.
         source: who reports the figures.
-        unpublished: the encoder, if nobody has published figures for it; the source is then our own reference.
+        unpublished: the encoder, if there are no published figures for it; the source is then our own reference.
     """
 
     head: str

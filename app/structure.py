@@ -49,8 +49,8 @@ def _problems_of_entry(section: str, name: Any, entry: Any, values: dict) -> Ite
     where = f"{section}.{name}"
     if section in _FOR_STAGES and not (isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_]+", name)):
         yield (
-            f"{where}: use letters, digits and underscores only for names in {section}. DVC makes names of stages of "
-            "them, joined by hyphens, and could not tell a-b with c from a with b-c"
+            f"{where}: use letters, digits and underscores only for names in {section}. DVC builds stage "
+            "names from them, joined by hyphens, and could not tell a-b with c from a with b-c"
         )
     if section == "joined":
         return

@@ -33,7 +33,7 @@ def read_waveform(path: Path, sample_rate: int) -> np.ndarray:
     """
     missing = _missing_wav_bytes(path)
     if missing:
-        raise UnusableAudioError(f"truncated: {missing:,} bytes of sound are missing at its end")
+        raise UnusableAudioError(f"truncated: {missing:,} bytes of audio are missing at the end")
     try:
         with soundfile.SoundFile(path) as file:
             promised, source_rate = file.frames, file.samplerate

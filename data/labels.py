@@ -28,7 +28,7 @@ def _distinct_codes(classes: dict[str, list[str]]) -> dict[str, list[str]]:
 
 
 class TaskSettings(Settings):
-    """``tasks.<name>``: what is told apart, on which utterances, and how they are split.
+    """``tasks.<name>``: the classes, the utterances that take part, and how they are split.
 
     Attributes:
         corpus: a corpus, or several joined ones.

@@ -140,9 +140,11 @@ def _check_emotions(folder: Path, rows: pd.DataFrame, manifest: pd.DataFrame) ->
     """Other emotions than the corpus's own are a sign of other files, or of another corpus."""
     codes = rows["id"].map(manifest.set_index("id")["emotion"])
     pairs = pd.DataFrame({"emotion": rows["emotion"], "code": codes}).drop_duplicates()
-    torn = pairs[pairs.duplicated("emotion", keep=False) | pairs.duplicated("code", keep=False)]
-    if len(torn):
-        found = sorted(f"{emotion}: {code}" for emotion, code in zip(torn["emotion"], torn["code"], strict=True))
+    inconsistent = pairs[pairs.duplicated("emotion", keep=False) | pairs.duplicated("code", keep=False)]
+    if len(inconsistent):
+        found = sorted(
+            f"{emotion}: {code}" for emotion, code in zip(inconsistent["emotion"], inconsistent["code"], strict=True)
+        )
         raise UserError(
             f"{folder}: its emotions do not agree one to one with the codes of this corpus; are these the same "
             f"recordings?\n{listed(found)}"

@@ -8,7 +8,7 @@ import time
 def end_with_parent(parent: int, poll_seconds: float = 0.5) -> None:
     """End this process when the one that started it ends, however it ends.
 
-    A killed `dvc` leaves its stage running, a killed stage its workers; nobody would see what they do.
+    A killed `dvc` leaves its stage running, a killed stage its workers; out of sight.
 
     Args:
         parent: its process id, read early: after slow imports it may be gone already.

@@ -15,7 +15,7 @@ def distinct(values: list) -> list:
 
 
 class Settings(BaseModel):
-    """Parameters of one part, as they stand in params.yaml.
+    """Parameters of one part, as they are in params.yaml.
 
     Unknown keys and wrong types are errors: a misspelt parameter must never be ignored.
     """

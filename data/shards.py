@@ -300,7 +300,7 @@ class _SparseMemory(io.RawIOBase):
         return len(buffer)
 
     def _spans(self, content: memoryview) -> Iterator[tuple[int, int, memoryview]]:
-        """A stretch at the current position, page by page; moves the position behind it."""
+        """A stretch at the current position, page by page; moves the position past it."""
         while len(content):
             page, within = divmod(self._position, self._PAGE)
             count = min(len(content), self._PAGE - within)

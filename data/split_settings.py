@@ -11,7 +11,7 @@ FOLDS_FOLDER = "data/folds"
 
 def _tracked_file(path: str) -> str:
     if not path.startswith(f"{FOLDS_FOLDER}/"):
-        raise ValueError(f"must lie in {FOLDS_FOLDER}/, the folder that DVC watches for changes")
+        raise ValueError(f"must be in {FOLDS_FOLDER}/, the folder that DVC watches for changes")
     return path
 
 

@@ -1,6 +1,6 @@
 """Which utterance plays which role (train, validation, test) in which fold.
 
-Nobody who is tested in a fold is heard in its training or validation, except under ``scheme: random`` and in published
+No test speaker of a fold is in its training or validation, except under ``scheme: random`` and in published
 folds (``file``, ``emobox``), which exist to compare with papers that do otherwise.
 """
 
@@ -66,7 +66,9 @@ def _test_groups(labelled: pd.DataFrame, split: SplitSettings) -> list[set[str]]
         blocks = [np.concatenate(block) for block in zip(*parts, strict=True)]
     tests = [set(labelled["id"][groups.isin(block)]) for block in blocks]
     if empty := [number for number, test in enumerate(tests) if not test]:
-        raise UserError(f"split.folds: {count} folds requested, and fold {empty[0]} would test nobody; ask for fewer.")
+        raise UserError(
+            f"split.folds: {count} folds requested, and fold {empty[0]} would have no test utterances; set fewer folds."
+        )
     return tests
 
 
@@ -201,7 +203,7 @@ def _check_fold(labelled: pd.DataFrame, roles: pd.Series, column: str, split: Sp
     leaking = speakers_also_in(labelled["speaker"], roles, "test", ("train", "validation"))
     if leaking and split.scheme in ("session", "speaker", "corpus"):
         raise UserError(
-            f"{column}: test speakers also in training or validation: {', '.join(leaking)}. A model that has heard the "
+            f"{column}: test speakers also in training or validation: {', '.join(leaking)}. A model trained on a "
             "test speaker is not tested on unseen speakers. (scheme: random, file and emobox permit this, and the "
             "report says so.)"
         )

@@ -73,7 +73,7 @@ def probe_fold(
         seed: of the cross-validation.
 
     Returns:
-        Whether speakers were told apart within their corpus, session and gender, as far as the corpus names them (if no
+        Whether speakers were identified within their corpus, session and gender, as far as the corpus names them (if no
         session has two of a gender, they were among all), and the balanced accuracies: of the embedding the mean over
         training seeds. Both inputs are reduced to the same dimension by PCA, fitted on the classifier's own training
         part. Within session and gender, the mean over their cells, weighted by speakers. None where it cannot be

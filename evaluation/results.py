@@ -189,7 +189,7 @@ class Assessment(Result):
 
 
 class SpeakerProbe(Result):
-    """Balanced accuracies of telling speakers apart, from a head's embedding and from raw features.
+    """Balanced accuracies of identifying speakers, from a head's embedding and from raw features.
 
     Attributes:
         embedding, raw: the accuracies.
@@ -208,7 +208,7 @@ class FoldProbe(SpeakerProbe):
 
     Attributes:
         fold: its number.
-        within: whether speakers were told apart within their session and gender only.
+        within: whether speakers were identified among those of the same session and gender only.
         speakers: how many.
         dimension: to which both inputs were reduced.
     """

@@ -45,7 +45,7 @@ class Encoder(ABC):
     @property
     @abstractmethod
     def recipe(self) -> dict:
-        """What determines the frames beside the samples, layers, dimension, storage and compute type, as JSON has it:
+        """What determines the frames apart from samples, layers, dimension, storage and compute type, as JSON has it:
         weights, or all numbers of a function."""
 
     @property
@@ -55,7 +55,7 @@ class Encoder(ABC):
 
     @property
     def cautions(self) -> dict[str, str]:
-        """What a reader of results must know: a short code, such as ``untrained``, and a sentence."""
+        """What a reader of results must know: a short code, such as ``untrained_encoder``, and a sentence."""
         return {}
 
     @abstractmethod

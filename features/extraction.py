@@ -35,7 +35,7 @@ class _Batch:
 
 
 def recipe_of(settings: KindSettings, encoder: Encoder, clips: Shard) -> dict:
-    """What determines a feature set's content beside the samples themselves and the compute type.
+    """What determines a feature set's content apart from the samples themselves and the compute type.
 
     Where weights came from is no part of it: a checkpoint of the Hugging Face hub and a local copy are the same.
     """

@@ -83,7 +83,7 @@ class MfccSettings(KindSettings):
 class MfccEncoder(Encoder):
     """MFCCs of one clip after the other.
 
-    Frame t is centred at sample ``t * hop_length``, with zeros before and behind the clip, so a clip of n samples has
+    Frame t is centred at sample ``t * hop_length``, with zeros before and after the clip, so a clip of n samples has
     ``1 + n // hop_length`` frames, however short it is. Power is floored 80 dB below the clip's loudest mel band.
     Deltas are those of `librosa.feature.delta`; in a clip of fewer frames than ``delta_width``, for which librosa has
     none, the first and the last frame are repeated (its ``mode="nearest"``).

@@ -15,7 +15,7 @@ from features.ssl import SslSettings, is_untrained
 class PretrainedEncoder(Encoder):
     """A frozen encoder, ready to encode.
 
-    Matrix products and convolutions run in the compute type; the residual stream and all normalisations behind the
+    Matrix products and convolutions run in the compute type; the residual stream and all normalisations after the
     convolutional front end run in float32.
 
     Args:

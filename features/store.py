@@ -266,7 +266,7 @@ class FeatureSet:
 
     @cached_property
     def recipe(self) -> dict:
-        """What determines the features beside the audio: kind, layers, storage, the kind's own, the clips'."""
+        """What determines the features apart from the audio: kind, layers, storage, the kind's own, the clips'."""
         return json.loads(self.shards[0].attributes["recipe"])
 
     @cached_property
@@ -279,7 +279,7 @@ class FeatureSet:
 
     @cached_property
     def cautions(self) -> dict[str, str]:
-        """What a reader of results must know of the features: a short code, such as ``untrained``, and a sentence."""
+        """What a reader of results must know of the features: a code, such as ``untrained_encoder``, and a sentence."""
         return {
             code: sentence
             for shard in self.shards
@@ -451,7 +451,7 @@ class FeatureSet:
         return frames, lengths
 
     def _prefixed_shards(self) -> Iterator[tuple[str, Shard]]:
-        """Every shard, with what stands before its name and its ids."""
+        """Every shard, with what precedes its name and its ids."""
         return ((part.prefix, shard) for part in self._parts for shard in part.shards)
 
     def _check_recipes(self) -> None:

@@ -79,7 +79,7 @@ class WaveformEncoder(PretrainedEncoder):
         scaling = {"do_normalize": self._extractor.do_normalize, "sampling_rate": self.sample_rate}
         self.weights = weights_digest([config, scaling], model.state_dict())
 
-        # One layer more than needed: some encoders normalise behind their last layer only.
+        # One layer more than needed: some encoders normalise after their last layer only.
         model.encoder.layers = model.encoder.layers[: self.layers[-1] + 1]
         for module in list(model.modules()):
             if parametrize.is_parametrized(module, "weight"):  # weight norm of the positional convolution

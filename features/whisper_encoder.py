@@ -26,10 +26,10 @@ _MEL_FRAMES = 2  # of each frame: the second convolution takes every other one
 class WhisperEncoder(PretrainedEncoder):
     """Whisper's encoder, frozen.
 
-    Hidden state 0 is the sum of the convolutions' output and the positions, the last one is behind the final layer
+    Hidden state 0 is the sum of the convolutions' output and the positions, the last one is taken after the final layer
     norm. A clip of n samples has ``ceil(n / 320)`` frames.
 
-    ``context: full`` is what Whisper was trained on: 30 s, zeros behind the speech; the frames are transformers' own
+    ``context: full`` is what Whisper was trained on: 30 s, zeros after the speech; the frames are transformers' own
     output, cut to the clip's. ``context: clip`` leaves the zeros' mel frames and positions out.
     """
 
@@ -76,7 +76,7 @@ class WhisperEncoder(PretrainedEncoder):
         most = _MEL_FRAMES * self._most_frames
         count = most if self._context == "full" else _MEL_FRAMES * self.num_frames(len(samples))
         # Zeros follow, as in 30 s: the last window sees them, and the loudest frame, by which all are scaled, may be
-        # one that begins behind the speech's end.
+        # one that begins after the end of the speech.
         behind = min(count + _MEL_FRAMES, most)
         padded = np.pad(samples, (0, behind * self._extractor.hop_length - len(samples)))
         mel = self._extractor(padded, sampling_rate=self.sample_rate, padding="do_not_pad", truncation=False)

@@ -76,7 +76,7 @@ class BidirectionalRecurrence(torch.autograd.Function):
         rows, flat = frames.flatten(0, 1), slopes.flatten(1, 2)
         of_weights = torch.stack([slope.t() @ state.flatten(0, 1) for slope, state in zip(flat, before, strict=True)])
         of_bias = of_product.sum(dim=(1, 2))
-        torch.mul(of_states, of_candidate, out=of_product)  # x_n is not behind the reset gate
+        torch.mul(of_states, of_candidate, out=of_product)  # x_n does not pass through the reset gate
         of_input_bias, flat = flat.sum(dim=1), flat.to(frames.dtype)
         of_input_weights = torch.stack([slope.t() @ rows for slope in flat]).to(weights.dtype)
         of_frames = None

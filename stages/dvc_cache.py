@@ -104,7 +104,7 @@ class DvcCache:
         }
 
     def _pieces_of(self, listing: Path) -> dict[str, Files]:
-        """The pieces of a cached output, by the list that stands in it."""
+        """The pieces of a cached output, by the list in it."""
         with suppress(ValueError, KeyError, TypeError, AttributeError, OSError):
             cached = self._files_of(listing)
             pieces = json.loads(cached[LIST].read_text())

@@ -15,7 +15,9 @@ PARAMS_FILE = Path("params.yaml")
 
 def _valid_key(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_]+", name):
-        raise ValueError("use letters, digits and underscores only: DVC makes names of stages of it, joined by hyphens")
+        raise ValueError(
+            "use letters, digits and underscores only: DVC builds stage names from them, joined by hyphens"
+        )
     return name
 
 

@@ -64,7 +64,7 @@ def main(corpus: str, feature_set: str) -> None:
 
 
 def _piece(shard: str, root: Path, rows: pd.DataFrame, recipe: ClipsSettings) -> Piece:
-    sound = [
+    audio = [
         (identifier, file_digest(root / path, "blake2b"))
         for identifier, path in zip(rows["id"], rows["path"], strict=True)
     ]
@@ -74,7 +74,7 @@ def _piece(shard: str, root: Path, rows: pd.DataFrame, recipe: ClipsSettings) ->
             version=Path("data/VERSION").read_text(),
             shard=shard,
             recipe=recipe.model_dump(exclude={"on_error"}),
-            sound=sound,
+            audio=audio,
         )
     )
 

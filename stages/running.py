@@ -17,7 +17,7 @@ from stages.layout import ARTIFACTS
 def run_stage(stage: Callable, *arguments: str) -> None:
     """Run a stage as a program: one line for an error a user can fix, and exit status 1.
 
-    The stage ends when its parent does (a killed `dvc` would leave it behind), and no second one writes beside it.
+    The stage ends when its parent does (a killed `dvc` would leave it behind), and no other writes at the same time.
     ``EMOCACHE_DEBUG=1`` shows tracebacks.
     """
     end_with_parent(PARENT_PROCESS)

@@ -53,7 +53,7 @@ class RuntimeSettings(Settings):
 
 
 class _HeadSource(Settings):
-    """What every entry of ``heads`` names beside its model's own parameters."""
+    """What every entry of ``heads`` names besides its model's own parameters."""
 
     model: str
     task: str

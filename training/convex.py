@@ -57,7 +57,7 @@ def fit_linear(
         The chosen strength, and the losses of those compared: ``f"{strength:g}"`` -> loss.
     """
     num_classes = classifier.out_features
-    with threadpool_limits(1):  # the same bytes, whatever runs beside it
+    with threadpool_limits(1):  # the same bytes, whatever else is running
         held_out = len(validation.labels) and training.select != "last"
         parts = [(train, validation)] if held_out else _speaker_parts(train)
         compared = {strength: [] for strength in sorted(strengths, reverse=True)}

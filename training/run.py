@@ -266,7 +266,7 @@ class TrainingRun:
             measured["alpha"] = self.model.head.alpha = alpha
         before = (epoch - 1) * self.budget.epoch_steps
         steps = list(itertools.islice(self._steps, min(self.budget.epoch_steps, self.budget.num_steps - before)))
-        # What is measured stays on the device until the epoch ends: a GPU waits for nobody.
+        # What is measured stays on the device until the epoch ends: a GPU never has to wait.
         losses, norms, predicted, counts = [], [], [], []
         for step in steps:
             loss, answers = self._backward(step)

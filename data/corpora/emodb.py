@@ -36,16 +36,16 @@ def read_utterances(root: Path) -> list[Utterance]:
     """
     folder = root / "wav" if (root / "wav").is_dir() else root
     paths = sorted(path for path in folder.glob("*.wav") if not path.name.startswith("."))
-    strangers = [path.name for path in paths if not _NAME.fullmatch(path.stem)]
-    if not paths or len(strangers) == len(paths):
+    unexpected = [path.name for path in paths if not _NAME.fullmatch(path.stem)]
+    if not paths or len(unexpected) == len(paths):
         raise UserError(
             f"{root} does not look like EmoDB: no wav/03a01Fa.wav or the like in it. "
             "Put its folder, or a link to it, there."
         )
-    if strangers:
+    if unexpected:
         raise UserError(
-            f"{folder}: {len(strangers)} names are not EmoDB's (speaker, sentence, emotion letter, version, "
-            f"as in 03a01Fa.wav); move them away:\n{listed(strangers)}"
+            f"{folder}: {len(unexpected)} file names are not EmoDB's (speaker, sentence, emotion letter, version, "
+            f"as in 03a01Fa.wav); move them elsewhere:\n{listed(unexpected)}"
         )
     return [_utterance(path, root) for path in paths]
 

@@ -29,16 +29,16 @@ def read_utterances(root: Path) -> list[Utterance]:
     """
     folder = root / "Sound Source" if (root / "Sound Source").is_dir() else root
     paths = sorted(path for path in folder.glob("*/*.wav") if not path.name.startswith("."))
-    strangers = [_below(folder, path) for path in paths if not _NAME.fullmatch(path.stem)]
-    if not paths or len(strangers) == len(paths):
+    unexpected = [_below(folder, path) for path in paths if not _NAME.fullmatch(path.stem)]
+    if not paths or len(unexpected) == len(paths):
         raise UserError(
             f"{root} does not look like TurEV-DB: no Sound Source/Happy/1234_mt_cay.wav or the like in it. "
             "Put its folder, or a link to it, there."
         )
-    if strangers:
+    if unexpected:
         raise UserError(
-            f"{folder}: {len(strangers)} file names are not TurEV-DB's (speaker, emotion, word, as in "
-            f"1234_mt_cay.wav); move them away:\n{listed(strangers)}"
+            f"{folder}: {len(unexpected)} file names are not TurEV-DB's (speaker, emotion, word, as in "
+            f"1234_mt_cay.wav); move them elsewhere:\n{listed(unexpected)}"
         )
     utterances = [_utterance(path, root) for path in paths]
     misplaced = [

@@ -132,7 +132,7 @@ def test_metadata_that_does_not_fit_the_corpus_says_where(emobox):
         ({"validation": "group"}, "group does not go with scheme: emobox; choose random"),
         ({"validation": "official", "scheme": "speaker", "file": None}, "official goes with scheme: file or emobox"),
         ({"folds": 5}, "has as many folds as data/folds/emobox/mini names; set split.folds to null"),
-        ({"file": "elsewhere/mini"}, "must lie in data/folds/"),
+        ({"file": "elsewhere/mini"}, "must be in data/folds/"),
         ({"file": None}, "file goes with scheme: file or emobox"),
         ({"scheme": "speaker"}, "file goes with scheme: file or emobox"),
     ],

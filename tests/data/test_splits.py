@@ -1,4 +1,4 @@
-"""Roles: above all, nobody who is tested is heard in training."""
+"""Roles: above all, no test speaker is in training."""
 
 import pandas as pd
 import pytest
