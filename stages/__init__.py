@@ -3,7 +3,9 @@
 - `params`: params.yaml -> typed parameters, with errors a person can act on
 - `schema`: the whole file's schema, composed of the rooms' own models
 - `running`: what all stages share at their outer edge: the error line, the lock, the exit status
-- `inputs`: what train and evaluate both read
+- `layout`: where everything is that the pipeline writes
+- `inputs`: the utterances of a task that have features
+- `fold_jobs`: what a head's folds and seeds are to be trained on
 - `closure`: what code a stage runs
 - `dvc_cache`: which finished pieces DVC's cache holds
 - `pieces`: finished shards and folds, safe from crashes and from DVC's clearing away

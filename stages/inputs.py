@@ -1,4 +1,4 @@
-"""What train reads: the split's utterances that have features."""
+"""The utterances of a task that have features."""
 
 import pandas as pd
 

@@ -3,22 +3,19 @@
 import os
 import sys
 
-import pandas as pd
-import sklearn
-import torch
 from tqdm import tqdm
 
-from data.roles import ROLES, fold_columns
+from data.roles import fold_columns
 from features.current import check_checkpoint
 from features.store import FeatureSet
-from stages.code import training_code
+from stages.fold_jobs import fold_jobs
 from stages.inputs import read_usable_splits
 from stages.layout import ARTIFACTS, features_folder, head_folder
-from stages.pieces import Piece, fingerprint, make_pieces
+from stages.pieces import Piece, make_pieces
 from stages.running import run_stage
 from stages.schema import HeadParams, read_params
 from training.convex import is_convex
-from training.job import FoldJob, Utterances, check_job, estimated_seconds
+from training.job import estimated_seconds
 from training.parallel import choose_workers, train_folds
 
 
@@ -36,9 +33,7 @@ def main(name: str) -> None:
     num_folds, num_seeds = len(fold_columns(splits)), len(head.training.seeds)
     seconds = num_folds * num_seeds * estimated_seconds(head.settings, head.training, len(splits))
     workers, threads = choose_workers(num_folds * num_seeds, device, asked, seconds)
-    jobs = _jobs(name, head, classes, features, splits, device, threads)
-    for job in jobs.values():
-        check_job(job)
+    jobs = fold_jobs(name, head, classes=classes, features=features, splits=splits, device=device, threads=threads)
 
     def make(missing: list[Piece]):
         piece_of = {jobs[piece].folder: piece for piece in missing}
@@ -49,58 +44,6 @@ def main(name: str) -> None:
 
     kept, made = make_pieces(head_folder(name), list(jobs), make)
     print(f"train {name}: {num_folds} folds x {num_seeds} seeds: {kept} kept, {made} trained on {device}")
-
-
-def _jobs(
-    name: str,
-    head: HeadParams,
-    classes: list[str],
-    features: FeatureSet,
-    splits: pd.DataFrame,
-    device: str,
-    threads: int,
-) -> dict[Piece, FoldJob]:
-    """A run for every fold and seed, by the piece that it makes."""
-    jobs = {}
-    code = training_code(head.model)
-    for fold, column in enumerate(fold_columns(splits)):
-        roles = {role: _utterances(splits[splits[column] == role], classes) for role in ROLES}
-        for seed in head.training.seeds:
-            content = fingerprint(
-                stage="train",
-                code=code,
-                torch=torch.__version__,
-                solver=sklearn.__version__ if is_convex(head.settings, head.training) else None,
-                head=head.settings.model_dump(),
-                training=head.training.model_dump(exclude={"seeds"}),
-                classes=classes,
-                features=features.digest,
-                fold=fold,
-                seed=seed,
-                roles={role: vars(utterances) for role, utterances in roles.items()},
-            )
-            piece = Piece(content, f"fold-{fold}/seed-{seed}")
-            jobs[piece] = FoldJob(
-                name=name,
-                head=head.settings,
-                training=head.training,
-                features=features.folder,
-                classes=classes,
-                fold=fold,
-                seed=seed,
-                roles=roles,
-                fingerprint=piece.fingerprint,
-                folder=piece.workshop,
-                rescue=ARTIFACTS / "rescued" / name / piece.target,
-                measurement=ARTIFACTS / "measured/heads" / name / f"{piece.target}.json",
-                device=device,
-                threads=threads,
-            )
-    return jobs
-
-
-def _utterances(rows: pd.DataFrame, classes: list[str]) -> Utterances:
-    return Utterances(list(rows["id"]), list(rows["speaker"]), [classes.index(label) for label in rows["label"]])
 
 
 def _unit(head: HeadParams) -> str:

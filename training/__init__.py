@@ -4,6 +4,7 @@
 - `batches`: frames by utterance id, on the CPU or on the GPU
 - `augmentation`: training frames changed at random
 - `objective`: the loss
+- `scores`: what validation is judged by
 - `schedule`: learning rate and adversary over a run
 - `job`: what one run is asked to do: a head, a fold, a seed
 - `run`: train it, and write its files

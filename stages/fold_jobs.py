@@ -1,0 +1,81 @@
+"""What a head's folds and seeds are to be trained on, and the fingerprint of each run."""
+
+import pandas as pd
+import sklearn
+import torch
+
+from data.roles import ROLES, fold_columns
+from features.store import FeatureSet
+from stages.code import training_code
+from stages.layout import ARTIFACTS
+from stages.pieces import Piece, fingerprint
+from stages.schema import HeadParams
+from training.convex import is_convex
+from training.job import FoldJob, Utterances, check_job
+
+
+def fold_jobs(
+    name: str,
+    head: HeadParams,
+    *,
+    classes: list[str],
+    features: FeatureSet,
+    splits: pd.DataFrame,
+    device: str,
+    threads: int,
+) -> dict[Piece, FoldJob]:
+    """A run for every fold and seed, by the piece that it makes.
+
+    Args:
+        name: the head's.
+        head: its parameters.
+        classes: in the order of the logits.
+        features: what it reads.
+        splits: of the utterances that have features.
+        device: ``cpu`` or ``cuda``.
+        threads: of the CPU, per run.
+
+    Raises:
+        UserError: a run that would fail, or mean nothing.
+    """
+    jobs = {}
+    code = training_code(head.model)
+    for fold, column in enumerate(fold_columns(splits)):
+        roles = {role: _utterances(splits[splits[column] == role], classes) for role in ROLES}
+        for seed in head.training.seeds:
+            content = fingerprint(
+                stage="train",
+                code=code,
+                torch=torch.__version__,
+                solver=sklearn.__version__ if is_convex(head.settings, head.training) else None,
+                head=head.settings.model_dump(),
+                training=head.training.model_dump(exclude={"seeds"}),
+                classes=classes,
+                features=features.digest,
+                fold=fold,
+                seed=seed,
+                roles={role: vars(utterances) for role, utterances in roles.items()},
+            )
+            piece = Piece(content, f"fold-{fold}/seed-{seed}")
+            jobs[piece] = FoldJob(
+                name=name,
+                head=head.settings,
+                training=head.training,
+                features=features.folder,
+                classes=classes,
+                fold=fold,
+                seed=seed,
+                roles=roles,
+                fingerprint=piece.fingerprint,
+                folder=piece.workshop,
+                rescue=ARTIFACTS / "rescued" / name / piece.target,
+                measurement=ARTIFACTS / "measured/heads" / name / f"{piece.target}.json",
+                device=device,
+                threads=threads,
+            )
+            check_job(jobs[piece])
+    return jobs
+
+
+def _utterances(rows: pd.DataFrame, classes: list[str]) -> Utterances:
+    return Utterances(list(rows["id"]), list(rows["speaker"]), [classes.index(label) for label in rows["label"]])
