@@ -4,8 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import soundfile
 
-from tests.builders import TINY_ENCODER, Project, read_preset, write_emodb, write_ravdess, write_turevdb
+from tests.builders import TINY_ENCODER, Project, read_preset, tone, write_emodb, write_ravdess, write_turevdb
 
 EMODB, TUREVDB, RAVDESS = 70, 32, 48  # utterances of the miniatures
 FOUR = {
@@ -31,7 +32,7 @@ def two_corpora() -> dict:
         },
         "joined": {"both": ["emodb", "turevdb"]},
         "tasks": {
-            **{name: {"corpus": name, "classes": FOUR[name], "where": {}, "split": by_speaker} for name in FOUR},
+            **{name: {"corpus": name, "classes": FOUR[name], "where": {}, "split": dict(by_speaker)} for name in FOUR},
             "across": {
                 "corpus": "both",
                 "classes": joint,
@@ -40,8 +41,8 @@ def two_corpora() -> dict:
             },
         },
         "features": {
-            "hubert": {"kind": "ssl", "clips": clips, "checkpoint": TINY_ENCODER, "layers": [2]},
-            "mfcc": {"kind": "mfcc", "clips": clips},
+            "hubert": {"kind": "ssl", "clips": dict(clips), "checkpoint": TINY_ENCODER, "layers": [2]},
+            "mfcc": {"kind": "mfcc", "clips": dict(clips)},
         },
         "training": {**base["training"], "seeds": [1]},
         "heads": {
@@ -110,11 +111,10 @@ def test_what_is_added_runs_nothing_for_what_there_is(project):
         params["joined"]["both"] = ["turevdb", "emodb"]  # their order means nothing
 
     change(project, add_set)
-    after = project.repro("train")
+    after = project.repro("extract")
     assert after.encoded == EMODB
-    assert of_stage("extract", after.ran)[:1] == ["extract@emodb-wide"]
-    assert not {"extract@emodb-hubert", "extract@emodb-mfcc", "extract@turevdb-mfcc"} & set(after.ran)
-    assert of_stage("train", after.ran) == []
+    assert of_stage("extract", after.ran) == ["extract@emodb-wide", "extract@ravdess-wide", "extract@turevdb-wide"]
+    assert of_stage("train", project.repro("train").ran) == []
     now = project.bytes_below("artifacts/heads")
     assert {name: now[name] for name in before} == before
 
@@ -181,7 +181,7 @@ def test_a_corpus_cache_is_pushed_pulled_and_dropped_by_itself(project, tmp_path
 
 def test_one_changed_recording_extracts_its_shard_and_trains_its_tasks(project):
     path = project.folder / "corpora/turevdb/Sound Source/Angry/1157_kz_acik.wav"
-    path.write_bytes(path.with_name("1234_kz_cay.wav").read_bytes()[:-2000])
+    soundfile.write(path, tone(0.6), 44100)
     rest = project.repro("train")
     assert rest.encoded == TUREVDB // 4  # one of four speakers
     assert sorted(of_stage("train", rest.ran)) == ["train@across", "train@turkish"]
