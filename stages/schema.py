@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Annotated, Literal
 
 import torch
@@ -101,28 +100,12 @@ class HeadParams:
 class Params:
     """params.yaml, parsed and checked once."""
 
-    sections: _Sections
+    corpora: Mapping[str, CorpusSettings]
+    tasks: Mapping[str, TaskSettings]
+    features: Mapping[str, FeatureSettings]
     heads: Mapping[str, HeadParams]
-
-    @cached_property
-    def corpora(self) -> Mapping[str, CorpusSettings]:
-        return self.sections.corpora
-
-    @cached_property
-    def tasks(self) -> Mapping[str, TaskSettings]:
-        return self.sections.tasks
-
-    @cached_property
-    def features(self) -> Mapping[str, FeatureSettings]:
-        return self.sections.features
-
-    @cached_property
-    def evaluate(self) -> EvaluateSettings:
-        return self.sections.evaluate
-
-    @cached_property
-    def runtime(self) -> RuntimeSettings:
-        return self.sections.runtime
+    evaluate: EvaluateSettings
+    runtime: RuntimeSettings
 
     def head(self, name: str) -> HeadParams:
         """A head by name.
@@ -150,7 +133,14 @@ def check_params(values: dict) -> Params:
         _check_task(name, sections)
     heads = {name: _parse_head(name, entry, sections) for name, entry in sections.heads.items()}
     _check_references(sections.report, heads)
-    return Params(sections, heads)
+    return Params(
+        corpora=sections.corpora,
+        tasks=sections.tasks,
+        features=sections.features,
+        heads=heads,
+        evaluate=sections.evaluate,
+        runtime=sections.runtime,
+    )
 
 
 def _parts(corpus: str, sections: _Sections) -> list[str]:
