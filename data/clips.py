@@ -12,6 +12,7 @@ from pydantic import Field
 from data.audio import UnusableAudioError, read_waveform
 from data.settings import Settings
 from data.shards import Rows, Shard, ShardWriter
+from data.skipped import Skipped
 
 KIND = "emocache-clips"
 
@@ -37,15 +38,6 @@ class ClipsSettings(Settings):
     def num_samples(self) -> int | None:
         """Samples of the longest clip; None where whole utterances are kept."""
         return None if self.seconds is None else round(self.seconds * self.sample_rate)
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """An audio file that cannot be used, and why."""
-
-    id: str
-    path: str
-    reason: str
 
 
 def to_int16(waveform: np.ndarray) -> np.ndarray:

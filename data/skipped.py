@@ -1,14 +1,25 @@
 """Audio files that cannot be used: a list beside each shard of clips, skipped.csv for all of them, or an error."""
 
+import csv
+import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from data.clips import Skipped
 from data.errors import UserError, listed
 
 SKIPPED = "skipped.csv"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An audio file that cannot be used, and why."""
+
+    id: str
+    path: str
+    reason: str
 
 
 def write_skipped(skipped: Sequence[Skipped], shard: Path) -> None:
@@ -25,6 +36,21 @@ def collect_skipped(folder: Path) -> list[Skipped]:
     skipped = pd.concat(parts)
     skipped.to_csv(folder / SKIPPED, index=False, lineterminator="\n")
     return [Skipped(**row) for row in skipped.to_dict("records")]
+
+
+def copy_skipped(source: Path, target: Path) -> None:
+    """Keep `SKIPPED`, where there is one, in another folder."""
+    if (source / SKIPPED).exists():
+        shutil.copyfile(source / SKIPPED, target / SKIPPED)
+
+
+def skipped_ids(folder: Path) -> list[str]:
+    """The ids in `SKIPPED`, where there is one."""
+    listing = folder / SKIPPED
+    if not listing.exists():
+        return []
+    with listing.open(newline="", encoding="utf-8") as file:
+        return [row["id"] for row in csv.DictReader(file)]
 
 
 def refuse(unusable: Sequence[Skipped], parameter: str) -> None:

@@ -2,7 +2,6 @@
 
 import platform
 import queue
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -71,12 +70,6 @@ def open_shards(folder: Path, encoder: Encoder) -> list[Shard]:
     for clips in shards:
         check_clips(clips, encoder)
     return shards
-
-
-def copy_skipped(clips: Path, features: Path) -> None:
-    """Keep the list of skipped utterances, where there is one, with the features, whose readers have no clips."""
-    if (clips / "skipped.csv").exists():
-        shutil.copyfile(clips / "skipped.csv", features / "skipped.csv")
 
 
 def extract_shard(

@@ -6,7 +6,6 @@ layers in order), ``seconds`` [N] (the uncut utterance), and attributes: fingerp
 and cautions. See `data.shards` for the file itself.
 """
 
-import csv
 import hashlib
 import json
 import math
@@ -23,6 +22,7 @@ import torch
 from data.errors import UserError
 from data.not_wanted import why_not_wanted
 from data.shards import Rows, Shard, ShardWriter, content_digest, sidecar_path
+from data.skipped import skipped_ids
 from features.quantisation import Noise, quantise, restore
 
 KIND = "emocache-features"
@@ -244,7 +244,7 @@ class FeatureSet:
             self._parts = _joined_parts(folder, verify)
         elif paths := sorted(folder.glob("*.h5")):
             shards = [Shard(path, KIND, verify) for path in paths]
-            self._parts = [_Part(self.name, "", shards, _read_skipped(folder))]
+            self._parts = [_Part(self.name, "", shards, skipped_ids(folder))]
         elif why_not_wanted(folder):
             raise UserError(f"{folder}: {self.name.not_wanted}")
         else:
@@ -495,15 +495,6 @@ def _joined_parts(folder: Path, verify: bool) -> list[_Part]:
             shards.append(Shard(path, KIND, verify))
         parts.append(_Part(name, f"{corpus}:", shards, skipped))
     return parts
-
-
-def _read_skipped(folder: Path) -> list[str]:
-    """The ids in ``skipped.csv``, where there is one."""
-    listing = folder / "skipped.csv"
-    if not listing.exists():
-        return []
-    with listing.open(newline="", encoding="utf-8") as file:
-        return [row["id"] for row in csv.DictReader(file)]
 
 
 def verify_shard(path: Path) -> list[str]:

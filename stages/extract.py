@@ -7,8 +7,9 @@ from tqdm import tqdm
 from data.measured import write_measurement
 from data.not_wanted import mark_not_wanted, why_not_wanted
 from data.shards import Shard
+from data.skipped import copy_skipped
 from features.encoder import Encoder
-from features.extraction import content_of, copy_skipped, extract_shard, open_shards
+from features.extraction import content_of, extract_shard, open_shards
 from features.index import describe_store, write_json
 from features.kinds import open_encoder
 from features.settings import KindSettings
