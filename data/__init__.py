@@ -3,6 +3,7 @@
 - `errors`: the one exception meant for users, and the phrases its messages share
 - `cautions`: what a reader of a result has to know, as one type
 - `metrics`: WA, UA and F1 from confusion matrices, for training and evaluation
+- `json_files`: JSON of which equal content has equal bytes
 - `digest`: what names a file's content
 - `measured`: what a piece of work cost
 - `settings`: the base of every typed parameter model

@@ -10,6 +10,7 @@ import pandas as pd
 from data.digest import file_digest
 from data.errors import UserError
 from data.joined import join_manifests
+from data.json_files import write_json
 from data.manifest import read_manifest, write_manifest
 from data.task_description import CorpusDescription, read_corpora, write_corpora
 
@@ -26,8 +27,7 @@ def write_manifest_folder(
     write_manifest(manifest, folder / MANIFEST)
     write_corpora(corpora, folder / CORPORA)
     if index is not None:
-        index.parent.mkdir(parents=True, exist_ok=True)
-        index.write_text(json.dumps(_digests(folder), indent=1) + "\n")
+        write_json(index, _digests(folder))
 
 
 def read_manifest_folder(folder: Path) -> tuple[pd.DataFrame, dict[str, CorpusDescription]]:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from data.json_files import write_json
 from data.settings import Settings
 from data.split_settings import SplitSettings
 
@@ -43,7 +44,7 @@ class TaskDescription(Settings):
 
     def write(self, path: Path) -> None:
         """Write it as JSON, keys sorted: DVC does not see their order in params.yaml."""
-        path.write_text(json.dumps(self.model_dump(), indent=1, sort_keys=True) + "\n")
+        write_json(path, self.model_dump())
 
 
 def read_task_description(path: Path) -> TaskDescription:
@@ -53,8 +54,7 @@ def read_task_description(path: Path) -> TaskDescription:
 
 def write_corpora(corpora: dict[str, CorpusDescription], path: Path) -> None:
     """Write the descriptions of a manifest's corpora."""
-    content = {name: corpus.model_dump() for name, corpus in corpora.items()}
-    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    write_json(path, {name: corpus.model_dump() for name, corpus in corpora.items()})
 
 
 def read_corpora(path: Path) -> dict[str, CorpusDescription]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from data.errors import UserError
+from data.json_files import write_json
 from data.not_wanted import why_not_wanted
 from data.shards import content_digest
 from features.store import JOINED, FeatureSet, SetName
@@ -42,12 +43,6 @@ def describe_store(folder: Path) -> dict:
 def is_wanted(index: Path) -> bool:
     """Whether the corpus of an index file gets the set; true also where there is no such file."""
     return not index.is_file() or json.loads(index.read_text()).get("wanted", True)
-
-
-def write_json(path: Path, content: dict) -> None:
-    """Write JSON of which equal content has equal bytes, and of which git shows changes line by line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def join_features(indexes: dict[str, Path], folder: Path, output: Path) -> None:

@@ -4,13 +4,14 @@ import sys
 
 from tqdm import tqdm
 
+from data.json_files import write_json
 from data.measured import write_measurement
 from data.not_wanted import mark_not_wanted, why_not_wanted
 from data.shards import Shard
 from data.skipped import copy_skipped
 from features.encoder import Encoder
 from features.extraction import content_of, extract_shard, open_shards
-from features.index import describe_store, write_json
+from features.index import describe_store
 from features.kinds import open_encoder
 from features.settings import KindSettings
 from features.store import FeatureSet

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from data.errors import UserError
+from data.json_files import write_json
 from data.not_wanted import mark_not_wanted
-from features.index import describe_differences, describe_store, join_features, write_json
+from features.index import describe_differences, describe_store, join_features
 from features.store import JOINED, FeatureSet
 from tests.builders import write_features
 
