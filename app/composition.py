@@ -13,6 +13,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from data.errors import UserError, nearest
+from stages.params import invalid_yaml
 
 EXTENDS = "extends"
 
@@ -94,9 +95,7 @@ def parse_preset(name: str, text: str) -> Preset:
     try:
         content = yaml.load(text)
     except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"presets/{name}.yaml{where}: not valid YAML: {getattr(error, 'problem', error)}") from None
+        raise invalid_yaml(f"presets/{name}.yaml", error) from None
     if not isinstance(content, dict):
         raise UserError(f"presets/{name}.yaml: expected sections such as corpora: and heads:.")
     lines = text.splitlines()

@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from data.errors import UserError, listed, nearest
 from data.not_wanted import why_not_wanted
-from features.store import FeatureSet, verify_shard
+from features.store import JOINED, FeatureSet, verify_shard
 
 _SHARED = ("kind", "layers", "dimension", "storage", "clips")  # what the recipes of all kinds have
 _COLUMNS = ("set", "corpus", "utterances", "shards", "layers", "dimension", "storage", "MB", "made with")
@@ -114,7 +114,7 @@ def _absence(folder: Path) -> str:
     """Why a folder of the store holds no shards itself."""
     if reason := why_not_wanted(folder):
         return f"not wanted: {reason}"
-    if (folder / "joined.json").is_file():
+    if (folder / JOINED).is_file():
         return "joined: a list of the shards of several corpora"
     return "empty"
 

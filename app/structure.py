@@ -1,11 +1,11 @@
 """What DVC itself needs of params.yaml: without it `dvc repro` stops while it parses dvc.yaml, in DVC's own words."""
 
 import difflib
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from data.errors import UserError
+from stages.params import is_valid_key
 
 _KEYS = {  # section of named entries -> what dvc.yaml uses of each
     "corpora": ["features"],
@@ -47,7 +47,7 @@ def _problems(values: dict) -> Iterator[str]:
 
 def _problems_of_entry(section: str, name: Any, entry: Any, values: dict) -> Iterator[str]:
     where = f"{section}.{name}"
-    if section in _FOR_STAGES and not (isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_]+", name)):
+    if section in _FOR_STAGES and not (isinstance(name, str) and is_valid_key(name)):
         yield (
             f"{where}: use letters, digits and underscores only for names in {section}. DVC builds stage "
             "names from them, joined by hyphens, and could not tell a-b with c from a with b-c"

@@ -13,8 +13,13 @@ from data.errors import UserError, nearest
 PARAMS_FILE = Path("params.yaml")
 
 
+def is_valid_key(name: str) -> bool:
+    """Whether DVC can build stage names from a name, joined with others by hyphens."""
+    return re.fullmatch(r"[A-Za-z0-9_]+", name) is not None
+
+
 def _valid_key(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+    if not is_valid_key(name):
         raise ValueError(
             "use letters, digits and underscores only: DVC builds stage names from them, joined by hyphens"
         )
@@ -42,12 +47,17 @@ def read_yaml(path: Path = PARAMS_FILE) -> dict:
     except FileNotFoundError:
         raise UserError(f"there is no {path}. Run this in the project's folder; `ser preset demo` makes one.") from None
     except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+        raise invalid_yaml(str(path), error) from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected sections such as corpora: and heads:.")
     return content
+
+
+def invalid_yaml(file: str, error: YAMLError) -> UserError:
+    """What to raise where a file is not valid YAML: naming the line."""
+    mark = getattr(error, "problem_mark", None)
+    where = f", line {mark.line + 1}" if mark else ""
+    return UserError(f"{file}{where}: not valid YAML: {getattr(error, 'problem', None) or error}")
 
 
 def read_section(name: str, model):
