@@ -1,9 +1,15 @@
-# make demo: everything on a synthetic corpus, in minutes. make test: linter and all tests. Both install what they need.
+# make demo: everything on a synthetic corpus, in minutes. make test: linter and tests. make test-all: the tests that
+# take long or need optional packages. All of them install what they need.
 
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: install demo test lint lock clean
+COMPILE = .venv/bin/python -m piptools compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links \
+	--no-emit-trusted-host --no-header --no-annotate
+
+PYTEST = OMP_NUM_THREADS=1 python -m pytest -n auto --maxprocesses 4 --dist worksteal
+
+.PHONY: install demo test test-all lint lock clean
 
 install: .venv/installed
 
@@ -12,6 +18,10 @@ install: .venv/installed
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --requirement requirements.lock
 	.venv/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+.venv/installed-all: .venv/installed requirements-all.lock
+	.venv/bin/python -m pip install --quiet --requirement requirements-all.lock
 	touch $@
 
 demo: install
@@ -29,12 +39,15 @@ lint: install
 	ruff format --check .
 
 test: lint
-	OMP_NUM_THREADS=1 python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(PYTEST) -m "not slow and not extras"
+
+test-all: .venv/installed-all
+	$(PYTEST) -m "slow or extras"
 
 lock:  # write the exact versions again, after a change of pyproject.toml
 	.venv/bin/python -m pip install --quiet pip-tools
-	.venv/bin/python -m piptools compile --quiet --extra dev --strip-extras --no-emit-index-url --no-emit-find-links \
-		--no-emit-trusted-host --no-header --no-annotate --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --constraint requirements.lock --extra dev --extra audformat --extra opensmile --output-file requirements-all.lock pyproject.toml
 
 clean:
 	rm -rf artifacts
