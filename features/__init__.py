@@ -8,7 +8,7 @@
   `checkpoints` (a pretrained encoder on disk, in the hub's cache, or of random weights; what names its weights),
   `pretrained` (what such encoders share), `waveform_encoder` (HuBERT and kin), `whisper_encoder` (Whisper's),
   `current` (whether a local checkpoint still holds the weights that features were made with)
-- `mfcc`: mel-frequency cepstral coefficients, librosa's
+- `mfcc`, `logmel`: mel-frequency cepstral coefficients and mel bands, librosa's; `mel` is what they share
 - `extraction`: a shard of clips -> a shard of frames, reading, computing and writing at the same time
 - `quantisation`: frames as int8
 - `store`: the HDF5 store of frames that everything later reads: ``FeatureSet``, of one corpus or joined

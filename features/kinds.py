@@ -13,7 +13,7 @@ from typing import Annotated
 import torch
 from pydantic import Field
 
-from features import mfcc, ssl
+from features import logmel, mfcc, ssl
 from features.encoder import Encoder
 from features.settings import KindSettings
 
@@ -36,6 +36,7 @@ class Kind:
 KINDS = {
     "ssl": Kind(ssl.SslSettings, ssl.open_encoder, ssl.VERSION),
     "mfcc": Kind(mfcc.MfccSettings, mfcc.open_encoder, mfcc.VERSION),
+    "logmel": Kind(logmel.LogmelSettings, logmel.open_encoder, logmel.VERSION),
 }
 
 FeatureSettings = Annotated[

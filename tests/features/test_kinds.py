@@ -16,7 +16,11 @@ from features.store import FeatureSet, verify_shard
 from tests.builders import TINY_ENCODER, tone
 
 CPU = torch.device("cpu")
-SMALL = {"ssl": {"checkpoint": TINY_ENCODER, "layers": [0, 2]}, "mfcc": {"delta_orders": [0, 1]}}
+SMALL = {
+    "ssl": {"checkpoint": TINY_ENCODER, "layers": [0, 2]},
+    "mfcc": {"delta_orders": [0, 1]},
+    "logmel": {"n_mels": 20},
+}
 SECONDS = {"one": 0.9, "two": 0.9, "three": 0.4}
 
 

@@ -136,7 +136,7 @@ MISTAKES = [
     (
         "features.hubert",
         {"kind": "mfcc", "clips": {}, "layers": [12]},
-        r"features\.hubert\.layers: unknown parameter \(there are kind, clips, storage, n_mfcc",
+        r"features\.hubert\.layers: unknown parameter \(there are kind, clips, storage, n_fft",
     ),
     ("training.warmup", 3.0, r"training: .*warmup is a share of the steps, at most 1"),
     ("report.reference", "grue", r"report\.reference: there is no head 'grue'; did you mean 'gru'\?"),
