@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.presets import check_preset, describe_presets, put_preset_in_place
+from app.presets import check_preset, describe_presets, put_in_place, put_preset_in_place
 from app.structure import check_structure
 from data.errors import UserError, nearest
 from data.manifest import check_corpus_folders, corpus_root
@@ -64,6 +64,35 @@ def _say_where_corpora_go(missing: Iterable[str]) -> None:
             print(f"There is no {folder} yet: ser demo-corpus {folder}")
         else:
             print(f"There is no {folder} yet: mkdir -p {folder.parent}; ln -s /where/it/is {folder}")
+
+
+@app.command()
+def grid(
+    corpora: Annotated[str, typer.Option(metavar="A,B", help="Corpora that have a preset, such as emodb,turevdb.")],
+    features: Annotated[str, typer.Option(metavar="A,B", help="Feature sets, such as whisper,mfcc.")],
+    heads: Annotated[str, typer.Option(metavar="A,B", help="Heads, such as linear,weighted_layers,gru.")],
+    output: Annotated[Path, typer.Option(help="The file to write.")] = PARAMS_FILE,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite edited parameters.")] = False,
+) -> None:
+    """Write a complete params.yaml with every head on every feature set of every corpus, for a leaderboard."""
+    from app.grid import MANY_STAGES, make_grid
+
+    made = make_grid(
+        *([name.strip() for name in names.split(",") if name.strip()] for names in (corpora, features, heads))
+    )
+    command = f"ser grid --corpora {corpora} --features {features} --heads {heads}"
+    put_in_place(made.text, command if output == PARAMS_FILE else f"{command} --output {output}", force, output)
+    for note in made.notes:
+        print(f"note: {note}")
+    print(f"{output}: {len(made.heads)} heads, {made.num_stages} stages; DVC reads them in about {made.seconds}")
+    if made.num_stages > MANY_STAGES:
+        print(
+            f"warning: with more than {MANY_STAGES} stages every `dvc` command is slow to start. Write smaller grids, "
+            "e.g. one per corpus; what they share is computed once."
+        )
+    if output == PARAMS_FILE:
+        print("Next: dvc repro")
+        _say_where_corpora_go([name for name in read_yaml()["corpora"] if not corpus_root(name).exists()])
 
 
 @app.command()

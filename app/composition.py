@@ -15,12 +15,12 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from data.errors import UserError, nearest
 from stages.params import invalid_yaml
 
-EXTENDS = "extends"
+EXTENDS, OMIT = "extends", "omit"
+WHOLE = ("classes", "where", "exclude")  # mappings that are replaced as a whole
 
 _BASE = "base"
 _NAMED = ("corpora", "joined", "tasks", "features", "heads")  # sections of named entries
-_WHOLE = ("classes", "where", "exclude")  # mappings that are replaced as a whole
-_LIKE, _DEFAULTS, _OMIT = "like", "defaults", "omit"
+_LIKE, _DEFAULTS = "like", "defaults"
 _COMMENT_COLUMN = 34
 _COMMENT = re.compile(r"(?:^|\s)#\s?(.*)$")
 
@@ -197,7 +197,7 @@ def _merge(below: Node | None, above: Node) -> Node:
         return replace(above, comment=comment)
     merged = dict(below.value)
     for key, node in above.value.items():
-        if key in _WHOLE:
+        if key in WHOLE:
             old = merged.get(key, node)
             inline = old.inline if old.value else node.inline
             merged[key] = Node(node.value, node.comment or old.comment, inline)
@@ -207,7 +207,7 @@ def _merge(below: Node | None, above: Node) -> Node:
 
 
 def _without_omitted(entries: dict[str, Node]) -> dict[str, Node]:
-    return {key: node for key, node in entries.items() if node.value != _OMIT}
+    return {key: node for key, node in entries.items() if node.value != OMIT}
 
 
 def _render(sections: dict[str, Node]) -> Iterator[str]:
@@ -219,7 +219,7 @@ def _render(sections: dict[str, Node]) -> Iterator[str]:
 def _render_node(key: str, node: Node, indent: str, shown: set[tuple]) -> Iterator[str]:
     """The lines of a key; comments that are in ``shown`` for the same key are left out."""
     block = bool(node.entries) and not node.inline
-    line = f"{indent}{_inline(key)}:" + ("" if block else f" {_inline(_plain(node))}")
+    line = f"{indent}{inline(key)}:" + ("" if block else f" {inline(plain(node))}")
     comment = () if (key, node.comment) in shown else node.comment
     shown.add((key, node.comment))
     if comment:
@@ -232,10 +232,10 @@ def _render_node(key: str, node: Node, indent: str, shown: set[tuple]) -> Iterat
             yield from _render_node(name, entry, f"{indent}  ", shown)
 
 
-def _plain(node: Node) -> Any:
+def plain(node: Node) -> Any:
     """A node as YAML's own types, without comments."""
     if isinstance(node.value, dict):
-        return {key: _plain(entry) for key, entry in node.value.items()}
+        return {key: plain(entry) for key, entry in node.value.items()}
     return list(node.value) if isinstance(node.value, list) else node.value
 
 
@@ -256,7 +256,7 @@ def _writer() -> YAML:
     return yaml
 
 
-def _inline(value: Any) -> str:
+def inline(value: Any) -> str:
     """A value on one line, with the quotes and digits it came with."""
     stream = io.StringIO()
     _writer().dump({"v": value}, stream)

@@ -62,13 +62,30 @@ def put_preset_in_place(name: str, command: str, force: bool = False) -> None:
     Raises:
         UserError: no such preset, it cannot be composed, or params.yaml has been edited.
     """
-    text = preset_text(name)
-    if PARAMS_FILE.exists() and not force and not _is_any_preset(PARAMS_FILE.read_bytes()):
-        raise UserError(
-            f"{PARAMS_FILE} has been edited; keep your changes (cp {PARAMS_FILE} presets/mine.yaml makes them a preset "
-            f"of your own), then: {command} --force"
-        )
-    PARAMS_FILE.write_bytes(text.encode())
+    put_in_place(preset_text(name), command, force)
+
+
+def put_in_place(text: str, command: str, force: bool = False, file: Path = PARAMS_FILE) -> None:
+    """Write parameters to a file.
+
+    Args:
+        text: of the complete file.
+        command: what was typed, for the message.
+        force: overwrite parameters that are no preset.
+        file: where to.
+
+    Raises:
+        UserError: params.yaml has been edited, or another file exists.
+    """
+    if file.exists() and not force:
+        if file != PARAMS_FILE:
+            raise UserError(f"{file} exists; to overwrite it: {command} --force")
+        if not _is_any_preset(file.read_bytes()):
+            raise UserError(
+                f"{file} has been edited; keep your changes (cp {file} presets/mine.yaml makes them a preset "
+                f"of your own), then: {command} --force"
+            )
+    file.write_bytes(text.encode())
 
 
 def _is_any_preset(content: bytes) -> bool:
