@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from data.corpora import AnyCorpusSettings
 from data.errors import UserError, listed
 from data.labels import TaskSettings, label_utterances
-from data.manifest import CorpusSettings, build_manifest, corpus_root
+from data.manifest import build_manifest, corpus_root
 from evaluation.results import read_details
 from stages.layout import evaluation_folder
 from stages.params import read_section, read_yaml
@@ -86,7 +87,7 @@ def check_corpus(protocol: Protocol) -> None:
     task = read_section(f"tasks.{name}", TaskSettings)
     if (file := task.split.file) and not Path(file).exists():
         raise UserError(f"there is no {file}. Copy EmoBox's data/{Path(file).name} there (data/folds/README.md).")
-    manifest = build_manifest(task.corpus, read_section(f"corpora.{task.corpus}", CorpusSettings))
+    manifest, _ = build_manifest(task.corpus, read_section(f"corpora.{task.corpus}", AnyCorpusSettings))
     labels = label_utterances(manifest, task, name)["label"].value_counts()
     wrong = [
         f"{label}: {labels.get(label, 0):,} instead of {count:,}"

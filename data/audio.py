@@ -1,6 +1,7 @@
 """One audio file -> one waveform."""
 
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,33 @@ class UnusableAudioError(Exception):
     """An audio file that cannot be used, and why."""
 
 
-def read_waveform(path: Path, sample_rate: int) -> np.ndarray:
-    """Decode an audio file of any rate, width and channel count.
+@dataclass(frozen=True)
+class Excerpt:
+    """An utterance's part of an audio file.
+
+    Attributes:
+        path: anything that libsndfile reads.
+        start, end: seconds; None for those of the file.
+    """
+
+    path: Path
+    start: float | None = None
+    end: float | None = None
+
+    def frames(self, num_frames: int, sample_rate: int) -> tuple[int, int]:
+        """The first of the file's frames, and the one after the last; an end may be rounded beyond the file's."""
+        first = round((self.start or 0.0) * sample_rate)
+        last = num_frames if self.end is None else round(self.end * sample_rate)
+        return min(first, num_frames), min(last, num_frames)
+
+
+def read_waveform(audio: Path | Excerpt, sample_rate: int) -> np.ndarray:
+    """Decode audio of any rate, width and channel count; of a long file only the excerpt.
+
+    The excerpt is resampled by itself: the result is that of a file that holds nothing else.
 
     Args:
-        path: anything that libsndfile reads.
+        audio: a file, or a part of one.
         sample_rate: Hz, of the result.
 
     Returns:
@@ -31,13 +54,19 @@ def read_waveform(path: Path, sample_rate: int) -> np.ndarray:
         UnusableAudioError: unreadable, empty, truncated, too short, silent, not finite, far beyond full scale,
             or channels that cancel each other out.
     """
+    excerpt = audio if isinstance(audio, Excerpt) else Excerpt(audio)
+    path = excerpt.path
     missing = _missing_wav_bytes(path)
     if missing:
         raise UnusableAudioError(f"truncated: {missing:,} bytes of audio are missing at the end")
     try:
         with soundfile.SoundFile(path) as file:
-            promised, source_rate = file.frames, file.samplerate
-            samples = file.read(dtype="float32", always_2d=True)
+            source_rate = file.samplerate
+            first, last = excerpt.frames(file.frames, source_rate)
+            promised = last - first
+            if first:
+                file.seek(first)
+            samples = file.read(promised, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError) as error:
         raise UnusableAudioError(f"unreadable: {_first_line(error)}") from error
     if not len(samples):

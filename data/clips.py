@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from data.audio import UnusableAudioError, read_waveform
+from data.audio import Excerpt, UnusableAudioError, read_waveform
 from data.settings import Settings
 from data.shards import Rows, Shard, ShardWriter
 from data.skipped import Skipped
@@ -65,7 +65,7 @@ def crop_waveform(waveform: np.ndarray, num_samples: int, crop: str) -> np.ndarr
 def write_clips(
     path: Path,
     ids: Sequence[str],
-    audio: Sequence[Path],
+    audio: Sequence[Path | Excerpt],
     recipe: ClipsSettings,
     workers: int = 1,
     on_clip: Callable[[], None] = lambda: None,
@@ -78,7 +78,7 @@ def write_clips(
     Args:
         path: ``<shard>.h5``.
         ids: utterance ids [N].
-        audio: their audio files [N].
+        audio: their audio files, or parts of them [N].
         recipe: rate, length, crop.
         workers: threads.
         on_clip: called after each file.
@@ -87,11 +87,11 @@ def write_clips(
         The unusable files.
     """
 
-    def read(identifier: str, path: Path) -> _Clip | Skipped:
+    def read(identifier: str, source: Path | Excerpt) -> _Clip | Skipped:
         try:
-            return _read_clip(identifier, path, recipe)
+            return _read_clip(identifier, source, recipe)
         except UnusableAudioError as error:
-            return Skipped(identifier, str(path), str(error))
+            return Skipped(identifier, str(source.path if isinstance(source, Excerpt) else source), str(error))
         finally:
             on_clip()
 
@@ -159,8 +159,8 @@ class _Clip:
     seconds: float
 
 
-def _read_clip(identifier: str, path: Path, recipe: ClipsSettings) -> _Clip:
-    waveform = read_waveform(path, recipe.sample_rate)
+def _read_clip(identifier: str, source: Path | Excerpt, recipe: ClipsSettings) -> _Clip:
+    waveform = read_waveform(source, recipe.sample_rate)
     seconds = len(waveform) / recipe.sample_rate
     if recipe.num_samples is not None:
         waveform = crop_waveform(waveform, recipe.num_samples, recipe.crop)

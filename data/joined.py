@@ -27,6 +27,21 @@ def join_manifests(manifests: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return joined[["corpus", *(column for column in joined if column != "corpus")]]
 
 
+def join_folds(folds: Mapping[str, pd.DataFrame | None]) -> pd.DataFrame | None:
+    """Join the folds that several corpora bring, number by number; where a corpus has fewer, its cells are empty.
+
+    Args:
+        folds: corpus -> ``id, fold`` or ``id, fold_0, fold_1, ...``; None for a corpus without any.
+
+    Returns:
+        The same with the joined corpora's ids; None if no corpus has folds.
+    """
+    parts = [
+        table.assign(id=qualify(corpus, table["id"])) for corpus, table in sorted(folds.items()) if table is not None
+    ]
+    return pd.concat(parts, ignore_index=True).fillna("") if parts else None
+
+
 def qualify(corpus: str, names: pd.Series) -> pd.Series:
     """``<corpus>:<name>`` for every name; empty ones stay empty."""
     return (corpus + ":" + names).where(names != "", "")

@@ -6,9 +6,10 @@ from typing import Annotated
 import pandas as pd
 from pydantic import AfterValidator
 
-from data.corpora import CORPORA
+from data.corpora import known_emotions
+from data.corpus_settings import ColumnFilter
 from data.errors import UserError, nearest
-from data.manifest import ColumnFilter, has_value
+from data.manifest import has_value
 from data.settings import Settings
 from data.split_settings import SplitSettings
 
@@ -47,6 +48,8 @@ class TaskSettings(Settings):
 def check_codes(name: str, task: TaskSettings, readers: Mapping[str, str]) -> None:
     """Refuse codes that a task's corpora do not have, and corpora that none of its codes belong to.
 
+    The codes of a corpus that only the corpus itself knows are left to `check_codes_read`.
+
     Args:
         name: the task's.
         task: its parameters.
@@ -59,10 +62,13 @@ def check_codes(name: str, task: TaskSettings, readers: Mapping[str, str]) -> No
     emotions = {
         f"{corpus}:{code}" if joined else code: meaning
         for corpus, reader in sorted(readers.items())
-        for code, meaning in CORPORA[reader].EMOTIONS.items()
+        for code, meaning in (known_emotions(reader) or {}).items()
     }
+    unread = [corpus for corpus, reader in readers.items() if known_emotions(reader) is None]
     for label, codes in task.classes.items():
         for code in codes:
+            if unread and (not joined or code.partition(":")[0] in unread):
+                continue
             if code not in emotions:
                 where = f"tasks.{name}.classes.{label}"
                 raise UserError(f"params.yaml: {where}: {_no_such_code(code, task.corpus, emotions, joined)}")
@@ -73,6 +79,30 @@ def check_codes(name: str, task: TaskSettings, readers: Mapping[str, str]) -> No
                 f"params.yaml: tasks.{name}.classes: no code of {corpus}, which {task.corpus} joins. Add its codes, "
                 f"written {corpus}:code, or leave {corpus} out of joined.{task.corpus}."
             )
+
+
+def check_codes_read(name: str, task: TaskSettings, manifest: pd.DataFrame) -> None:
+    """Refuse codes that no utterance has, of corpora whose codes are known only now that they have been read.
+
+    Args:
+        name: the task's.
+        task: its parameters.
+        manifest: all utterances of those corpora.
+
+    Raises:
+        UserError: naming the code, the nearest one and all that there are.
+    """
+    counts = manifest["emotion"].value_counts()
+    corpora = set(manifest["corpus"])
+    for label, codes in task.classes.items():
+        for code in codes:
+            own = task.corpus in corpora or code.partition(":")[0] in corpora
+            if own and code not in counts.index:
+                found = ", ".join(f"{known} {count:,}" for known, count in counts.items())
+                raise UserError(
+                    f"params.yaml: tasks.{name}.classes.{label}: {task.corpus} has no code {code!r}"
+                    f"{nearest(code, counts.index)} (there are {found})"
+                )
 
 
 def _no_such_code(code: str, corpus: str, emotions: Mapping[str, str], joined: bool) -> str:

@@ -1,62 +1,29 @@
 """All utterances of a corpus, one row each: the common language of all later stages."""
 
 from collections.abc import Iterable
-from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Literal
 
 import pandas as pd
-from pydantic import AfterValidator
 
-from data.corpora import CORPORA
+from data.corpora import Source, known_emotions, read_corpus
+from data.corpus_settings import CorpusSettings
 from data.errors import UserError, listed, nearest
-from data.settings import Settings
-from data.utterance import NUMBERS, Utterance
+from data.folder_listing import missing_files
+from data.times import check_times
+from data.utterance import COLUMNS, NUMBERS
 
-COLUMNS = [
-    *("id", "path", "speaker", "gender", "session", "dialog", "style", "emotion"),
-    *("valence", "activation", "dominance", "start", "end", "text", "shard"),
-]
 CORPORA_FOLDER = Path("corpora")
-
-
-def _known_reader(name: str) -> str:
-    if name not in CORPORA:
-        raise ValueError(f"no such reader{nearest(name, CORPORA)} (there are {', '.join(CORPORA)})")
-    return name
-
-
-def _manifest_columns(exclude: dict[str, list[str]]) -> dict[str, list[str]]:
-    for column in exclude:
-        if column not in COLUMNS:
-            raise ValueError(f"no manifest column {column!r}{nearest(column, COLUMNS)}")
-    return exclude
-
-
-ColumnFilter = Annotated[dict[str, list[str]], AfterValidator(_manifest_columns)]
-
-
-class CorpusSettings(Settings):
-    """``corpora.<name>``: a corpus, which lives at ``corpora/<name>``.
-
-    Attributes:
-        reader: what reads it, a key of `CORPORA`.
-        features: the feature sets it gets: all, or a list of their names.
-        exclude: manifest column -> values whose utterances are left out.
-    """
-
-    reader: Annotated[str, AfterValidator(_known_reader)]
-    features: Literal["all"] | list[str] = "all"
-    exclude: ColumnFilter = {}
-
-    def wants(self, feature_set: str) -> bool:
-        """Whether this corpus gets a feature set."""
-        return self.features == "all" or feature_set in self.features
+TABLES_FOLDER = Path("data/tables")
 
 
 def corpus_root(name: str) -> Path:
     """Where a corpus lives: a folder, or a link to one; the same path for everyone on a team."""
     return CORPORA_FOLDER / name
+
+
+def tables_folder(name: str) -> Path:
+    """Where the tables and folds of a corpus go that are not in its folder."""
+    return TABLES_FOLDER / name
 
 
 def check_corpus_folders(names: Iterable[str]) -> list[str]:
@@ -83,11 +50,15 @@ def check_corpus_folders(names: Iterable[str]) -> list[str]:
     return missing
 
 
-def build_manifest(name: str, corpus: CorpusSettings) -> pd.DataFrame:
-    """Read a corpus and return its manifest: `COLUMNS`, one row per utterance, sorted by id.
+def build_manifest(name: str, settings: CorpusSettings) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Read a corpus.
+
+    Returns:
+        Its manifest: `COLUMNS`, one row per utterance, sorted by id; and the folds that it brings, or None.
 
     Raises:
-        UserError: the folder is missing or not this corpus, ids are duplicate, or an audio file is missing.
+        UserError: the folder is missing or not this corpus, ids are duplicate, an audio file is missing, or an
+            utterance's times are not within its file.
     """
     root = corpus_root(name)
     if not root.exists():
@@ -95,18 +66,18 @@ def build_manifest(name: str, corpus: CorpusSettings) -> pd.DataFrame:
             f"there is no corpus folder {root}. Put the corpus there, or a link to it: ln -s /where/it/is {root}"
         )
     _check_is_folder(name)
-    reader = CORPORA[corpus.reader]
-    utterances = reader.read_utterances(root)
-    manifest = pd.DataFrame(utterances, columns=[field.name for field in fields(Utterance)])[COLUMNS]
+    corpus = read_corpus(Source(name, root, tables_folder(name), settings))
+    values = {column: [getattr(one, column) for one in corpus.utterances] for column in COLUMNS}
+    manifest = pd.DataFrame(values).astype(dict.fromkeys(NUMBERS, float))
     exclude = f"corpora.{name}.exclude"
-    for column, values in corpus.exclude.items():
-        known = reader.EMOTIONS if column == "emotion" else None
+    for column, values in settings.exclude.items():
+        known = known_emotions(settings.reader) if column == "emotion" else None
         manifest = manifest[~has_value(manifest, column, values, f"{exclude}.{column}", known)]
     manifest = manifest.sort_values("id", ignore_index=True)
     duplicates = sorted(set(manifest["id"][manifest["id"].duplicated()]))
     if duplicates:
         raise UserError(f"{root}: {len(duplicates)} duplicate utterance ids:\n{listed(duplicates)}")
-    missing = [path for path in manifest["path"] if not (root / path).is_file()]
+    missing = missing_files(root, manifest["path"])
     if missing:
         raise UserError(
             f"{root}: {len(missing)} annotated utterances have no audio file. "
@@ -114,7 +85,9 @@ def build_manifest(name: str, corpus: CorpusSettings) -> pd.DataFrame:
         )
     if manifest.empty:
         raise UserError(f"{root}: {exclude} leaves no utterance.")
-    return manifest
+    check_times(root, manifest)
+    folds = corpus.folds
+    return manifest, None if folds is None else folds[folds["id"].isin(manifest["id"])].sort_values("id")
 
 
 def _check_is_folder(name: str) -> None:

@@ -1,4 +1,6 @@
-"""A manifest as a stage's output: manifest.csv, corpora.json, and the index by which it is known where it is not."""
+"""A manifest as a stage's output: manifest.csv, corpora.json, folds.csv where the corpus brings folds, and the index
+by which all this is known where it is not.
+"""
 
 import json
 import shutil
@@ -9,25 +11,50 @@ import pandas as pd
 
 from data.digest import file_digest
 from data.errors import UserError
-from data.joined import join_manifests
+from data.joined import join_folds, join_manifests
 from data.json_files import write_json
 from data.manifest import read_manifest, write_manifest
+from data.official_folds import read_folds
 from data.task_description import CorpusDescription, read_corpora, write_corpora
 
 MANIFEST = "manifest.csv"
+FOLDS = "folds.csv"
 CORPORA = "corpora.json"
+
+_TABLES = "tables"  # in the index, beside the manifest's own files
 
 
 def write_manifest_folder(
-    folder: Path, manifest: pd.DataFrame, corpora: dict[str, CorpusDescription], index: Path | None = None
+    folder: Path,
+    manifest: pd.DataFrame,
+    corpora: dict[str, CorpusDescription],
+    folds: pd.DataFrame | None = None,
+    index: Path | None = None,
+    tables: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a manifest and what its corpora are; of a single corpus also the index, a JSON file."""
+    """Write a manifest, what its corpora are, and the folds that they bring; of a single corpus also the index.
+
+    Args:
+        folder: replaced.
+        manifest: the rows.
+        corpora: by name.
+        folds: ``id, fold`` or ``id, fold_0, fold_1, ...``; None if there are none.
+        index: a JSON file.
+        tables: the files of ``data/tables/<corpus>`` that the manifest was made of, and their SHA-256, for the index.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     write_manifest(manifest, folder / MANIFEST)
     write_corpora(corpora, folder / CORPORA)
+    if folds is not None:
+        folds.to_csv(folder / FOLDS, index=False, lineterminator="\n")
     if index is not None:
-        write_json(index, _digests(folder))
+        write_json(index, {**_digests(folder), **({_TABLES: dict(tables)} if tables else {})})
+
+
+def indexed_tables(index: Path) -> dict[str, str]:
+    """The tables that a manifest was made of, as its index says: file -> SHA-256; none where there is no index."""
+    return json.loads(index.read_text()).get(_TABLES, {}) if index.is_file() else {}
 
 
 def read_manifest_folder(folder: Path) -> tuple[pd.DataFrame, dict[str, CorpusDescription]]:
@@ -53,13 +80,15 @@ def join_manifest_folders(folder: Path, parts: Mapping[str, tuple[Path, Path]]) 
             raise UserError(f"there is no {index}. Run: dvc repro manifest@{corpus}")
         if not (part / MANIFEST).is_file():
             raise UserError(f"the manifest of {corpus} is not here. Run: dvc pull manifest@{corpus}")
-        if _digests(part) != json.loads(index.read_text()):
+        if _digests(part) != {name: known for name, known in json.loads(index.read_text()).items() if name != _TABLES}:
             raise UserError(f"{part} is not the manifest that {index} names. Run: dvc checkout manifest@{corpus}")
     joined = join_manifests({corpus: read_manifest(part / MANIFEST) for corpus, (part, _) in parts.items()})
     corpora = {corpus: read_corpora(part / CORPORA)[corpus] for corpus, (part, _) in parts.items()}
-    write_manifest_folder(folder, joined, corpora)
+    folds = join_folds({corpus: read_folds(part / FOLDS) for corpus, (part, _) in parts.items()})
+    write_manifest_folder(folder, joined, corpora, folds)
     return joined
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    return {name: file_digest(folder / name, "sha256") for name in (MANIFEST, CORPORA)}
+    present = [name for name in (MANIFEST, CORPORA, FOLDS) if (folder / name).is_file()]
+    return {name: file_digest(folder / name, "sha256") for name in present}

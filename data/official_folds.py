@@ -14,6 +14,11 @@ _EMOBOX_FILE = re.compile(r"(?P<corpus>.+)_(?P<role>train|valid|test)_fold(?P<sp
 _EMOBOX_ROLES = {"train": "train", "valid": "validation", "test": "test"}
 
 
+def read_folds(path: Path) -> pd.DataFrame | None:
+    """The folds that a corpus brings, ``id`` first; None where there are none."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False) if path.is_file() else None
+
+
 def read_fold_table(path: Path, labelled: pd.DataFrame) -> pd.DataFrame:
     """Read a CSV of folds.
 

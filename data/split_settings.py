@@ -23,7 +23,8 @@ class SplitSettings(Settings):
 
     Attributes:
         scheme: what a test group is made of: whole sessions, whole speakers, whole corpora, or random utterances; or
-            published folds: ``file`` reads a CSV, ``emobox`` EmoBox's metadata.
+            published folds: ``official`` those that the corpus itself brings, ``file`` a CSV, ``emobox`` EmoBox's
+            metadata.
         train: corpora to train on, for ``scheme: corpus``; null: all that are not tested.
         test: corpora to test on, for ``scheme: corpus``; null: each corpus in a fold of its own.
         validation: ``group`` takes the next fold's test group; ``speaker`` a seeded speaker of every training corpus,
@@ -37,7 +38,7 @@ class SplitSettings(Settings):
             ``emobox`` a folder (of several corpora, one with a folder for each of them).
     """
 
-    scheme: Literal["session", "speaker", "corpus", "random", "file", "emobox"]
+    scheme: Literal["session", "speaker", "corpus", "random", "official", "file", "emobox"]
     train: _Corpora | None = None
     test: _Corpora | None = None
     validation: Literal["group", "speaker", "random", "official", "none"] | _Corpora = "group"
@@ -48,13 +49,14 @@ class SplitSettings(Settings):
 
     @model_validator(mode="after")
     def _file_goes_with_its_scheme(self):
-        published = self.scheme in ("file", "emobox")
-        if published != (self.file is not None):
+        if (self.scheme in ("file", "emobox")) != (self.file is not None):
             raise ValueError("split.file goes with scheme: file or emobox, and with no other")
+        published = self.scheme in ("official", "file", "emobox")
         if published and self.folds is not None:
-            raise ValueError(f"scheme: {self.scheme} has as many folds as {self.file} names; set split.folds to null")
+            named = self.file or "the corpus"
+            raise ValueError(f"scheme: {self.scheme} has as many folds as {named} names; set split.folds to null")
         if self.validation == "official" and not published:
-            raise ValueError("validation: official goes with scheme: file or emobox")
+            raise ValueError("validation: official goes with scheme: official, file or emobox")
         if self.scheme == "emobox" and self.validation in ("group", "speaker"):
             raise ValueError(
                 f"validation: {self.validation} does not go with scheme: emobox; choose random (their protocol: a "

@@ -1,7 +1,7 @@
 """Which utterance plays which role (train, validation, test) in which fold.
 
 No test speaker of a fold is in its training or validation, except under ``scheme: random`` and in published
-folds (``file``, ``emobox``), which exist to compare with papers that do otherwise.
+folds (``official``, ``file``, ``emobox``), which exist to compare with papers that do otherwise.
 """
 
 from pathlib import Path
@@ -10,20 +10,26 @@ import numpy as np
 import pandas as pd
 
 from data.errors import UserError
-from data.official_folds import read_emobox, read_fold_table
+from data.official_folds import read_emobox, read_fold_table, read_folds
 from data.roles import speakers_also_in
 from data.split_settings import FOLDS_FOLDER, SplitSettings
 
 _RANDOM_FOLDS = 5
 
 
-def make_splits(labelled: pd.DataFrame, split: SplitSettings, manifest: pd.DataFrame | None = None) -> pd.DataFrame:
+def make_splits(
+    labelled: pd.DataFrame,
+    split: SplitSettings,
+    manifest: pd.DataFrame | None = None,
+    official: Path | None = None,
+) -> pd.DataFrame:
     """Assign roles.
 
     Args:
         labelled: manifest rows with columns ``corpus`` and ``label``.
         split: the scheme.
         manifest: all utterances of the corpora, where the labelled ones are not all.
+        official: where the folds are that the corpora bring, if they bring any.
 
     Returns:
         ``corpus, id, label, fold_0 ... fold_{k-1}``, each cell ``train``, ``validation``, ``test`` or empty, and then
@@ -35,6 +41,8 @@ def make_splits(labelled: pd.DataFrame, split: SplitSettings, manifest: pd.DataF
     """
     if split.test is not None:
         folds = _fold_of_corpora(labelled, split)
+    elif split.scheme == "official":
+        folds = _official_folds(official, labelled, split)
     elif split.file is None:
         folds = _folds_from_groups(_test_groups(labelled, split), labelled, split)
     else:
@@ -153,6 +161,25 @@ def _published_folds(labelled: pd.DataFrame, manifest: pd.DataFrame, split: Spli
         raise UserError(f"split.file: {path} leads out of {FOLDS_FOLDER}, where DVC sees no change; copy it there.")
     if split.scheme == "emobox":
         return _folds_from_roles(_emobox_folds(path, labelled, manifest), labelled, split)
+    return _folds_of_table(path, labelled, split)
+
+
+def _official_folds(path: Path | None, labelled: pd.DataFrame, split: SplitSettings) -> pd.DataFrame:
+    """The folds that the corpora bring; joined corpora's number by number."""
+    brought = read_folds(path) if path is not None else None
+    own = labelled["id"].isin([] if brought is None else brought["id"])
+    if without := sorted(set(labelled["corpus"][~own])):
+        raise UserError(f"split.scheme: {', '.join(without)} brings no folds of its own; use another scheme.")
+    columns = [column for column in brought if column != "id"]
+    named = (brought[columns] != "").groupby(brought["id"].map(labelled.set_index("id")["corpus"])).any()
+    if len(named.drop_duplicates()) > 1:
+        found = "; ".join(f"{corpus}: {', '.join(named.columns[row])}" for corpus, row in named.iterrows())
+        raise UserError(f"split.scheme: official: these corpora bring different folds ({found}); use another scheme.")
+    return _folds_of_table(path, labelled, split)
+
+
+def _folds_of_table(path: Path, labelled: pd.DataFrame, split: SplitSettings) -> pd.DataFrame:
+    """Folds as a CSV has them: test groups, or roles."""
     published = read_fold_table(path, labelled)
     if "fold" not in published:
         return _folds_from_roles(published, labelled, split)
@@ -181,11 +208,12 @@ def _emobox_folds(folder: Path, labelled: pd.DataFrame, manifest: pd.DataFrame) 
 
 def _folds_from_roles(published: pd.DataFrame, labelled: pd.DataFrame, split: SplitSettings) -> pd.DataFrame:
     named = bool((published == "validation").any(axis=None))
+    source = split.file or "the corpus"
     if named and split.validation != "official":
-        raise UserError(f"{split.file} names validation utterances of its own; use split.validation: official.")
+        raise UserError(f"{source} names validation utterances of its own; use split.validation: official.")
     if not named and split.validation not in ("random", "none"):
         raise UserError(
-            f"{split.file} names no validation utterances, so split.validation: {split.validation} does not apply. "
+            f"{source} names no validation utterances, so split.validation: {split.validation} does not apply. "
             "Choose random (a share of each fold's training utterances) or none (a fixed number of epochs)."
         )
     folds = published.copy()
@@ -204,6 +232,6 @@ def _check_fold(labelled: pd.DataFrame, roles: pd.Series, column: str, split: Sp
     if leaking and split.scheme in ("session", "speaker", "corpus"):
         raise UserError(
             f"{column}: test speakers also in training or validation: {', '.join(leaking)}. A model trained on a "
-            "test speaker is not tested on unseen speakers. (scheme: random, file and emobox permit this, and the "
-            "report says so.)"
+            "test speaker is not tested on unseen speakers. (scheme: random, official, file and emobox permit this, "
+            "and the report says so.)"
         )

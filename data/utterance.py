@@ -17,7 +17,7 @@ class Utterance:
         session, dialog: names, empty where the corpus has none.
         style: e.g. ``improvised`` or ``scripted``.
         valence, activation, dominance: ratings, in the corpus's own range.
-        start, end: seconds within the dialog's recording, for information only.
+        start, end: seconds within the audio file between which the utterance is; None where it is the whole file.
         text: the words, or the code of a fixed sentence.
     """
 
@@ -37,5 +37,10 @@ class Utterance:
     end: float | None = None
     text: str = ""
 
+
+COLUMNS = [
+    *("id", "path", "speaker", "gender", "session", "dialog", "style", "emotion"),
+    *("valence", "activation", "dominance", "start", "end", "text", "shard"),
+]
 
 NUMBERS = [field.name for field in fields(Utterance) if field.type == (float | None)]

@@ -2,8 +2,10 @@
 
 import sys
 
-from data.manifest import CorpusSettings, build_manifest, corpus_root
+from data.corpora import AnyCorpusSettings
+from data.manifest import build_manifest, corpus_root, tables_folder
 from data.manifest_folder import write_manifest_folder
+from data.table_files import table_digests
 from data.task_description import CorpusDescription
 from stages.layout import manifest_folder, manifest_index
 from stages.params import read_section
@@ -11,13 +13,14 @@ from stages.running import run_stage
 
 
 def main(name: str) -> None:
-    corpus = read_section(f"corpora.{name}", CorpusSettings)
-    manifest = build_manifest(name, corpus)
+    corpus = read_section(f"corpora.{name}", AnyCorpusSettings)
+    manifest, folds = build_manifest(name, corpus)
     speakers = int(manifest["speaker"].nunique())
     described = CorpusDescription(
         reader=corpus.reader, exclude=corpus.exclude, utterances=len(manifest), speakers=speakers
     )
-    write_manifest_folder(manifest_folder(name), manifest, {name: described}, index=manifest_index(name))
+    tables = table_digests(tables_folder(name))
+    write_manifest_folder(manifest_folder(name), manifest, {name: described}, folds, manifest_index(name), tables)
     codes = ", ".join(f"{code} {count}" for code, count in manifest["emotion"].value_counts().items())
     print(f"manifest {name}: {len(manifest):,} utterances of {speakers} speakers in {corpus_root(name)}: {codes}")
 

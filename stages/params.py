@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
 from ruamel.yaml import YAML
@@ -99,7 +99,7 @@ def explain(error: ValidationError, model, where: str = "") -> str:
         names, fields = _steps(model, problem["loc"])
         path = [part for part in (where, *names) if part and not _is_internal(part)]
         if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
-            path.append("kind")
+            path.append(_discriminator(problem))
         lines.append(f"params.yaml: {'.'.join(path)}: {_what(problem, fields)}")
     return "\n".join(dict.fromkeys(lines))
 
@@ -112,10 +112,15 @@ def _what(problem: dict, valid: list[str]) -> str:
         return "is missing"
     if problem["type"] == "union_tag_invalid":
         tag, tags = problem["ctx"]["tag"], problem["ctx"]["expected_tags"].replace("'", "").split(", ")
-        return f"no kind {tag!r}{nearest(tag, tags)} (there are {', '.join(tags)})"
+        return f"no {_discriminator(problem)} {tag!r}{nearest(tag, tags)} (there are {', '.join(tags)})"
     message = re.sub(r"^(Value error|Assertion failed), ", "", problem["msg"])
     message = message[0].lower() + message[1:]
     return message if isinstance(problem["input"], dict) else f"{problem['input']!r}: {message}"
+
+
+def _discriminator(problem: dict) -> str:
+    """The field that chooses a model from a union: ``kind`` of features, ``reader`` of corpora."""
+    return problem["ctx"]["discriminator"].strip("'")
 
 
 def _steps(model, location: tuple) -> tuple[list[str], list[str]]:
@@ -125,16 +130,19 @@ def _steps(model, location: tuple) -> tuple[list[str], list[str]]:
         The location's names, and the names of the fields beside its last one.
     """
     names, models, fields = [], _models_in(model), []
+    keyed = _is_dictionary(model)  # whether the next step is a key, which may have the name of a tag
     for step in location:
         tagged = [candidate for candidate in models if len(models) > 1 and step in _tags(candidate)]
-        if tagged and names and names[-1] != step:
+        if tagged and not keyed:
             models = tagged
             continue
         names.append(str(step))
         fields = [name for candidate in models for name in candidate.model_fields]
         owners = [candidate for candidate in models if step in candidate.model_fields]
-        if owners:
-            models = _models_in(owners[0].model_fields[step].annotation)
+        if owned := owners and not keyed:
+            annotation = owners[0].model_fields[step].annotation
+            models = _models_in(annotation)
+        keyed = owned and _is_dictionary(annotation)
     return names, list(dict.fromkeys(fields))
 
 
@@ -145,9 +153,21 @@ def _models_in(annotation) -> list[type[BaseModel]]:
     return [model for argument in get_args(annotation) for model in _models_in(argument)]
 
 
+def _is_dictionary(annotation) -> bool:
+    """Whether an annotation is a dictionary's, perhaps with conditions."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    return get_origin(annotation) is dict
+
+
 def _tags(model: type[BaseModel]) -> tuple:
-    """The values of ``kind`` by which a model is chosen from a union."""
-    return get_args(model.model_fields["kind"].annotation) if "kind" in model.model_fields else ()
+    """The values of ``kind`` or ``reader`` by which a model is chosen from a union."""
+    return tuple(
+        tag
+        for name in ("kind", "reader")
+        if name in model.model_fields
+        for tag in get_args(model.model_fields[name].annotation)
+    )
 
 
 def _is_internal(part: str) -> bool:

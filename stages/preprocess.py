@@ -2,12 +2,14 @@
 
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 import torch
 from tqdm import tqdm
 
+from data.audio import Excerpt
 from data.clips import ClipsSettings, write_clips
 from data.digest import file_digest
 from data.manifest import corpus_root
@@ -31,7 +33,8 @@ def main(corpus: str, feature_set: str) -> None:
         return
     manifest, _ = read_manifest_folder(manifest_folder(corpus))
     root = corpus_root(corpus)
-    shards = {_piece(shard, root, rows, recipe): rows for shard, rows in manifest.groupby("shard")}
+    digests = {path: file_digest(root / path, "blake2b") for path in manifest["path"].unique()}
+    shards = {_piece(shard, rows, digests, recipe): rows for shard, rows in manifest.groupby("shard")}
     workers = available_cores() if params.runtime.workers == "auto" else params.runtime.workers
     torch.set_num_threads(1)  # the threads share the cores by files
     on_error = f"features.{feature_set}.clips.on_error"
@@ -43,7 +46,7 @@ def main(corpus: str, feature_set: str) -> None:
             for piece in missing:
                 rows = shards[piece]
                 path = piece.workshop / f"{rows['shard'].iloc[0]}.h5"
-                audio = [root / relative for relative in rows["path"]]
+                audio = [Excerpt(root / row.path, *_times(row)) for row in rows.itertuples()]
                 skipped = write_clips(path, list(rows["id"]), audio, recipe, workers, bar.update)
                 unusable += skipped
                 if path.exists():
@@ -63,10 +66,11 @@ def main(corpus: str, feature_set: str) -> None:
     )
 
 
-def _piece(shard: str, root: Path, rows: pd.DataFrame, recipe: ClipsSettings) -> Piece:
+def _piece(shard: str, rows: pd.DataFrame, digests: Mapping[str, str], recipe: ClipsSettings) -> Piece:
+    """A shard's clips; ``digests`` are those of the audio files, of which many utterances may share one."""
     audio = [
-        (identifier, file_digest(root / path, "blake2b"))
-        for identifier, path in zip(rows["id"], rows["path"], strict=True)
+        (row.id, digests[row.path]) if (times := _times(row)) == (None, None) else (row.id, digests[row.path], *times)
+        for row in rows.itertuples()
     ]
     return Piece(
         fingerprint(
@@ -77,6 +81,11 @@ def _piece(shard: str, root: Path, rows: pd.DataFrame, recipe: ClipsSettings) ->
             audio=audio,
         )
     )
+
+
+def _times(row) -> tuple[float | None, float | None]:
+    """An utterance's start and end within its file; None where it has none."""
+    return tuple(None if pd.isna(time) else time for time in (row.start, row.end))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 import torch
 from pydantic import AfterValidator, Field
 
+from data.corpora import AnyCorpusSettings
+from data.corpus_settings import CorpusSettings
 from data.errors import UserError, nearest
 from data.labels import TaskSettings, check_codes
-from data.manifest import CorpusSettings
 from data.settings import Settings
 from evaluation.settings import EvaluateSettings
 from features.kinds import FeatureSettings
@@ -63,7 +64,7 @@ class _HeadSource(Settings):
 class _Sections(Settings):
     """The sections of params.yaml, each valid by itself."""
 
-    corpora: Annotated[dict[Key, CorpusSettings], Field(min_length=1)]
+    corpora: Annotated[dict[Key, AnyCorpusSettings], Field(min_length=1)]
     joined: dict[Key, Corpora] = {}
     tasks: Annotated[dict[Key, TaskSettings], Field(min_length=1)]
     features: Annotated[dict[Key, FeatureSettings], Field(min_length=1)]

@@ -85,7 +85,7 @@ def _parse_annotation(line: str, source: str, session: Path, texts: dict[str, st
         )
     if annotation["code"] not in EMOTIONS:
         raise UserError(f"{source}: unknown emotion code {annotation['code']!r}; IEMOCAP's are {', '.join(EMOTIONS)}.")
-    start, end, _, _, valence, activation, dominance = annotation.groups()
+    *_, valence, activation, dominance = annotation.groups()
     return Utterance(
         id=annotation["id"],
         path=f"{session.name}/sentences/wav/{name['dialog']}/{annotation['id']}.wav",
@@ -98,8 +98,6 @@ def _parse_annotation(line: str, source: str, session: Path, texts: dict[str, st
         valence=float(valence),
         activation=float(activation),
         dominance=float(dominance),
-        start=float(start),
-        end=float(end),
         text=texts.get(annotation["id"], ""),
         shard=session.name,
     )

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from data.corpus_settings import CorpusSettings
 from data.errors import UserError
 from data.joined import join_manifests
 from data.labels import TaskSettings, check_codes, label_utterances
-from data.manifest import CorpusSettings, build_manifest
+from data.manifest import build_manifest
 from data.manifest_folder import join_manifest_folders, read_manifest_folder, write_manifest_folder
 from data.roles import fold_columns, read_splits, shared_speakers, write_splits
 from data.split_settings import SplitSettings
@@ -35,7 +36,7 @@ def manifests(tmp_path_factory) -> dict[str, pd.DataFrame]:
         patch.chdir(tmp_path_factory.mktemp("joined"))
         write_emodb(Path("corpora/emodb"))
         write_turevdb(Path("corpora/turevdb"))
-        return {name: build_manifest(name, CorpusSettings(reader=name)) for name in READERS}
+        return {name: build_manifest(name, CorpusSettings(reader=name))[0] for name in READERS}
 
 
 @pytest.fixture(scope="module")

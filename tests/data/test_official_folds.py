@@ -130,7 +130,10 @@ def test_metadata_that_does_not_fit_the_corpus_says_where(emobox):
     ("change", "message"),
     [
         ({"validation": "group"}, "group does not go with scheme: emobox; choose random"),
-        ({"validation": "official", "scheme": "speaker", "file": None}, "official goes with scheme: file or emobox"),
+        (
+            {"validation": "official", "scheme": "speaker", "file": None},
+            "official goes with scheme: official, file or",
+        ),
         ({"folds": 5}, "has as many folds as data/folds/emobox/mini names; set split.folds to null"),
         ({"file": "elsewhere/mini"}, "must be in data/folds/"),
         ({"file": None}, "file goes with scheme: file or emobox"),

@@ -109,7 +109,7 @@ MISTAKES = [
     ("features.hu-bert", {}, r"features\.hu-bert: .*letters, digits and underscores only"),
     ("corpora.demo-2", {"reader": "demo"}, r"corpora\.demo-2: .*letters, digits and underscores only"),
     ("tasks.a b", {}, r"tasks\.a b: .*letters, digits and underscores only"),
-    ("corpora.demo.reader", "iemocup", r"corpora\.demo\.reader: 'iemocup': no such reader; did you mean 'iemocap'\?"),
+    ("corpora.demo.reader", "iemocup", r"corpora\.demo\.reader: no reader 'iemocup'; did you mean 'iemocap'\?"),
     ("corpora.demo.exclude", {"emotoin": ["xxx"]}, r"corpora\.demo\.exclude: .*did you mean 'emotion'\?"),
     ("corpora.demo.features", ["hubrt"], r"corpora\.demo\.features: there is no feature set 'hubrt'"),
     ("corpora.demo.features", ["mfcc"], r"heads\.\w+\.features: corpora\.demo\.features leaves hubert out; add it"),

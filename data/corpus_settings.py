@@ -1,0 +1,37 @@
+"""The parameters that every corpus has, whatever reads it."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+
+from data.errors import nearest
+from data.settings import Settings
+from data.utterance import COLUMNS
+
+
+def _manifest_columns(values: dict[str, list[str]]) -> dict[str, list[str]]:
+    for column in values:
+        if column not in COLUMNS:
+            raise ValueError(f"no manifest column {column!r}{nearest(column, COLUMNS)}")
+    return values
+
+
+ColumnFilter = Annotated[dict[str, list[str]], AfterValidator(_manifest_columns)]
+
+
+class CorpusSettings(Settings):
+    """``corpora.<name>``: a corpus, which lives at ``corpora/<name>``. A reader with parameters of its own extends it.
+
+    Attributes:
+        reader: what reads it, a key of `data.corpora.CORPORA`.
+        features: the feature sets it gets: all, or a list of their names.
+        exclude: manifest column -> values whose utterances are left out.
+    """
+
+    reader: str
+    features: Literal["all"] | list[str] = "all"
+    exclude: ColumnFilter = {}
+
+    def wants(self, feature_set: str) -> bool:
+        """Whether this corpus gets a feature set."""
+        return self.features == "all" or feature_set in self.features
