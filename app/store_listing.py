@@ -61,7 +61,7 @@ def describe_features(root: Path, name: str) -> str:
     for shard in features.shards:
         provenance = features.provenance[shard.path.stem]
         lines.append(
-            f"{shard.path.stem:<16}{len(shard.ids):>12,}{shard.offsets[-1]:>12,}{_megabytes(shard.path):>10,.1f}  "
+            f"{shard.path.stem:<16}{len(set(shard.ids)):>12,}{shard.offsets[-1]:>12,}{_megabytes(shard.path):>10,.1f}  "
             f"{shard.attributes['fingerprint'][:12]}  {provenance['compute_dtype']} on {provenance['device']}, "
             + ", ".join(f"{library} {version}" for library, version in provenance["versions"].items())
         )
@@ -99,7 +99,7 @@ def _row(folder: Path) -> list[str]:
         size = sum(_megabytes(shard.path) for shard in features.shards)
         return [
             *start,
-            f"{sum(len(shard.ids) for shard in features.shards):,}",
+            f"{len(features.ids):,}",
             str(len(features.shards)),
             _listed(features.layers),
             str(features.dimension),

@@ -97,6 +97,7 @@ def make_job(features: FeatureSet, head: str, clips: int, device: torch.device, 
         fold=0,
         seed=1,
         roles=roles,
+        num_clips=len(people.ids),
         fingerprint="benchmark",
         folder=Path(),
         rescue=Path(),
@@ -117,7 +118,7 @@ def make_run(features: FeatureSet, job: FoldJob, on_means: bool = False) -> Trai
     frames = MappedFrames(features, layers, device)
     if on_means:
         frames = MomentFrames(UtteranceMoments(features, layers), View.MEAN, device)
-    return TrainingRun(model, frames, job, {})
+    return TrainingRun(model, frames, job, {}, features)
 
 
 def epochs_of_heads(one: FeatureSet, all_layers: FeatureSet, arguments, device) -> dict:

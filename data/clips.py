@@ -1,4 +1,7 @@
-"""Waveforms of a shard -> one HDF5 file: ``waveform`` int16, all clips end to end at their true lengths."""
+"""Waveforms of a shard -> one HDF5 file: ``waveform`` int16, all clips end to end at their true lengths.
+
+An utterance is one clip, or several: pieces of it (``crop: segments``), see `data.clip_keys`.
+"""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,9 +10,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from data.audio import Excerpt, UnusableAudioError, read_waveform
+from data.audio import SHORTEST, Excerpt, UnusableAudioError, read_waveform
+from data.clip_keys import CLEAN, COPY, PIECE
 from data.settings import Settings
 from data.shards import Rows, Shard, ShardWriter
 from data.skipped import Skipped
@@ -25,19 +29,56 @@ class ClipsSettings(Settings):
     Attributes:
         sample_rate: Hz.
         seconds: the longest a clip may be; null keeps whole utterances. Shorter ones keep their true length.
-        crop: which part of a longer utterance is kept: its start, its centre, or the window of most energy.
+        crop: which part of a longer utterance is kept: its start, its centre, or the window of most energy;
+            ``segments`` keeps all of it, in pieces of ``seconds``.
         on_error: what an unusable audio file does: stop, or be left out and listed in skipped.csv.
+        hop: of segments, the seconds from the start of one piece to the start of the next; null: ``seconds``, so that
+            pieces do not overlap.
+        shortest: of segments, in seconds; null: half of ``seconds``. A last piece that would be shorter begins earlier
+            instead, so that it is ``seconds`` long and ends where the utterance does.
     """
 
     sample_rate: Annotated[int, Field(ge=8000, le=48000)] = 16000
     seconds: Annotated[float, Field(ge=0.1)] | None = 3.0
-    crop: Literal["start", "centre", "loudest"] = "start"
+    crop: Literal["start", "centre", "loudest", "segments"] = "start"
     on_error: Literal["stop", "skip"] = "stop"
+    hop: Annotated[float, Field(gt=0)] | None = None
+    shortest: Annotated[float, Field(ge=SHORTEST)] | None = None
+
+    @model_validator(mode="after")
+    def _segments(self):
+        given = [name for name in ("hop", "shortest") if getattr(self, name) is not None]
+        if self.crop != "segments":
+            if given:
+                raise ValueError(f"{given[0]} says how utterances are cut into pieces: it needs crop: segments")
+            return self
+        if self.seconds is None:
+            raise ValueError("crop: segments needs seconds, the length of a piece")
+        if too_long := [name for name in given if getattr(self, name) > self.seconds]:
+            why = {"hop": "speech between the pieces would be lost", "shortest": "no piece is as long as that"}
+            raise ValueError(f"{too_long[0]} must not be longer than seconds: {why[too_long[0]]}")
+        if self.hop is not None and round(self.hop * self.sample_rate) < 1:
+            raise ValueError("hop is shorter than a sample")
+        return self
 
     @property
     def num_samples(self) -> int | None:
         """Samples of the longest clip; None where whole utterances are kept."""
         return None if self.seconds is None else round(self.seconds * self.sample_rate)
+
+    @property
+    def in_pieces(self) -> bool:
+        """Whether an utterance may have several pieces."""
+        return self.crop == "segments"
+
+    @property
+    def content(self) -> dict[str, str | int | float]:
+        """What determines the samples of the clips; the same for parameters that mean the same."""
+        content = {"sample_rate": self.sample_rate, "seconds": self.seconds or 0.0, "crop": self.crop}
+        if self.in_pieces:
+            content["hop"] = self.hop or self.seconds
+            content["shortest"] = self.shortest or self.seconds / 2
+        return content
 
 
 def to_int16(waveform: np.ndarray) -> np.ndarray:
@@ -62,6 +103,27 @@ def crop_waveform(waveform: np.ndarray, num_samples: int, crop: str) -> np.ndarr
     return waveform[start : start + num_samples]
 
 
+def piece_starts(num_samples: int, length: int, hop: int, shortest: int) -> list[int]:
+    """Where the pieces of an utterance begin; each is ``length`` samples long, or ends with the utterance.
+
+    Args:
+        num_samples: of the utterance.
+        length: of a piece.
+        hop: from the start of one piece to the start of the next, at most ``length``.
+        shortest: a last piece with fewer samples than this begins ``length`` samples before the end instead.
+
+    Returns:
+        One start for an utterance that is no longer than a piece. No sample is left out, and no piece lies within the
+        one before it.
+    """
+    starts = [0]
+    while starts[-1] + length < num_samples:
+        starts.append(starts[-1] + hop)
+    if len(starts) > 1 and num_samples - starts[-1] < shortest:
+        starts[-1] = num_samples - length
+    return starts
+
+
 def write_clips(
     path: Path,
     ids: Sequence[str],
@@ -72,8 +134,9 @@ def write_clips(
 ) -> list[Skipped]:
     """Decode, resample and crop one shard's audio files, and write those that can be used.
 
-    The shard holds ``waveform`` int16, ``offsets``, ``id`` and ``seconds``: how long the uncut utterance is.
-    With unusable files among them nothing is written unless ``recipe.on_error`` is ``skip``.
+    The shard holds ``waveform`` int16, ``offsets``, ``id``, ``seconds``: how long the uncut utterance is, and ``piece``
+    where the recipe has pieces. With unusable files among them nothing is written unless ``recipe.on_error`` is
+    ``skip``.
 
     Args:
         path: ``<shard>.h5``.
@@ -87,9 +150,9 @@ def write_clips(
         The unusable files.
     """
 
-    def read(identifier: str, source: Path | Excerpt) -> _Clip | Skipped:
+    def read(identifier: str, source: Path | Excerpt) -> list[_Clip] | Skipped:
         try:
-            return _read_clip(identifier, source, recipe)
+            return _read_clips(identifier, source, recipe)
         except UnusableAudioError as error:
             return Skipped(identifier, str(source.path if isinstance(source, Excerpt) else source), str(error))
         finally:
@@ -100,13 +163,14 @@ def write_clips(
     skipped = [result for result in results if isinstance(result, Skipped)]
     if skipped and recipe.on_error == "stop":
         return skipped
-    clips = [result for result in results if isinstance(result, _Clip)]
+    clips = [clip for result in results if not isinstance(result, Skipped) for clip in result]
     with clips_writer(
         path,
         ids=[clip.id for clip in clips],
         lengths=[len(clip.samples) for clip in clips],
         seconds=[clip.seconds for clip in clips],
         recipe=recipe,
+        columns=_columns(clips),
     ) as shard:
         for index, clip in enumerate(clips):
             shard.write(index, {"waveform": clip.samples})
@@ -114,7 +178,13 @@ def write_clips(
 
 
 def clips_writer(
-    path: Path, *, ids: Sequence[str], lengths: Sequence[int], seconds: Sequence[float], recipe: ClipsSettings
+    path: Path,
+    *,
+    ids: Sequence[str],
+    lengths: Sequence[int],
+    seconds: Sequence[float],
+    recipe: ClipsSettings,
+    columns: dict[str, np.ndarray] | None = None,
 ) -> ShardWriter:
     """The writer of a shard of clips, to be given ``{"waveform": samples int16}`` of each.
 
@@ -124,6 +194,7 @@ def clips_writer(
         lengths: samples of each clip [N].
         seconds: of each uncut utterance [N].
         recipe: rate, length, crop.
+        columns: ``piece`` and ``copy`` [N], where utterances may have several.
     """
     return ShardWriter(
         path,
@@ -131,9 +202,14 @@ def clips_writer(
         ids=ids,
         lengths=lengths,
         rows=[Rows("waveform", "i2")],
-        columns={"seconds": np.array(seconds, dtype="<f8")},
-        attributes={"sample_rate": recipe.sample_rate, "seconds": recipe.seconds or 0.0, "crop": recipe.crop},
+        columns={"seconds": np.array(seconds, dtype="<f8"), **(columns or {})},
+        attributes=recipe.content,
     )
+
+
+def clips_recipe(clips: Shard) -> dict[str, str | int | float]:
+    """The `ClipsSettings.content` that a shard of clips was made with."""
+    return {name: value for name, value in clips.attributes.items() if name not in ("format", "format_version")}
 
 
 def open_clips(path: Path) -> Shard:
@@ -152,19 +228,50 @@ def read_samples(clips: Shard, index: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Clip:
-    """One clip, samples int16, and how long the uncut utterance is."""
+    """One clip: samples int16, how long the uncut utterance is, and which copy and piece of it this is, if any."""
 
     id: str
     samples: np.ndarray
     seconds: float
+    copy: str | None
+    piece: int | None
 
 
-def _read_clip(identifier: str, source: Path | Excerpt, recipe: ClipsSettings) -> _Clip:
+def _read_clips(identifier: str, source: Path | Excerpt, recipe: ClipsSettings) -> list[_Clip]:
+    """An utterance's clips: the clean ones first, pieces in the order of time."""
     waveform = read_waveform(source, recipe.sample_rate)
     seconds = len(waveform) / recipe.sample_rate
-    if recipe.num_samples is not None:
-        waveform = crop_waveform(waveform, recipe.num_samples, recipe.crop)
-    samples = to_int16(waveform)
-    if not samples.any():
+    clips = [
+        _Clip(identifier, to_int16(samples), seconds, copy, piece)
+        for copy, whole in _copies(waveform).items()
+        for piece, samples in _cut(whole, recipe).items()
+    ]
+    if not any(clip.samples.any() for clip in clips):
         raise UnusableAudioError("silent: every sample of the clip is zero")
-    return _Clip(identifier, samples, seconds)
+    return clips
+
+
+def _copies(waveform: np.ndarray) -> dict[str | None, np.ndarray]:
+    """Copy -> an utterance's waveform in it, `CLEAN` first; None where there is nothing but the recording itself."""
+    return {None: waveform}
+
+
+def _cut(waveform: np.ndarray, recipe: ClipsSettings) -> dict[int | None, np.ndarray]:
+    """Piece -> its part of a waveform; None where an utterance is one clip."""
+    if recipe.num_samples is None:
+        return {None: waveform}
+    if not recipe.in_pieces:
+        return {None: crop_waveform(waveform, recipe.num_samples, recipe.crop)}
+    hop, shortest = (round(recipe.content[name] * recipe.sample_rate) for name in ("hop", "shortest"))
+    starts = piece_starts(len(waveform), recipe.num_samples, hop, shortest)
+    return {piece: waveform[start : start + recipe.num_samples] for piece, start in enumerate(starts)}
+
+
+def _columns(clips: Sequence[_Clip]) -> dict[str, np.ndarray]:
+    """The columns ``piece`` and ``copy``, as far as the clips have them."""
+    columns = {}
+    if any(clip.piece is not None for clip in clips):
+        columns[PIECE] = np.array([clip.piece for clip in clips], "<i4")
+    if any(clip.copy is not None for clip in clips):
+        columns[COPY] = np.array([(clip.copy or CLEAN).encode() for clip in clips], np.bytes_)
+    return columns

@@ -50,7 +50,7 @@ class ShardWriter:
     Args:
         path: ``<shard>.h5``; the folder exists.
         kind: what is stored, e.g. ``emocache-features``.
-        ids: utterance ids [N].
+        ids: utterance ids [N]; one may come several times, if the columns tell its clips apart (`data.clip_keys`).
         lengths: rows of each utterance [N].
         rows: the datasets that `write` and `set` fill.
         columns: columns [N] known beforehand.
@@ -177,6 +177,10 @@ class Shard:
     def column(self, name: str) -> np.ndarray:
         """A column [N]."""
         return self._columns[name]
+
+    def has_column(self, name: str) -> bool:
+        """Whether there is such a column."""
+        return name in self._columns
 
     def rows(self, name: str) -> np.ndarray:
         """All rows of a dataset, memory-mapped [number of rows, ...]; never written back."""

@@ -39,7 +39,8 @@ def describe_features(name: str, features: FeatureSet, usable: pd.DataFrame) -> 
         usable: the splits of the utterances that have features.
     """
     seconds = pd.Series(features.seconds)[sorted(usable["id"])]
-    longest = features.recipe["clips"]["seconds"] or float("inf")
+    clips = features.recipe["clips"]
+    longest = float("inf") if clips["crop"] == "segments" else clips["seconds"] or float("inf")
     encoders, ways = [], []
     for provenance in features.provenance.values():
         encoder = {key: provenance[key] for key in ("checkpoint", "revision") if key in provenance}
@@ -48,7 +49,7 @@ def describe_features(name: str, features: FeatureSet, usable: pd.DataFrame) -> 
         ways += [way] if way not in ways else []
     return FeatureData(
         name=name,
-        clips=len(features.seconds),
+        clips=len(features.locations),
         seconds=float(seconds.sum()),
         share_cut=float((seconds - longest).clip(lower=0).sum() / seconds.sum()),
         frame_rate=features.frame_rate,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import load_file
 
+from data.clip_keys import CLEAN
 from data.errors import UserError
 from evaluation.attention import read_attention
 
@@ -27,6 +28,8 @@ class HeadRuns:
         predictions: all predictions.csv, with columns ``fold`` and ``seed``.
         histories: all history.csv, with columns ``fold`` and ``seed``.
         layer_weights: per run, layer -> weight; empty for heads of one layer.
+        copies: of feature sets with ``clips.disturb``, the test predictions of the disturbed copies, with a further
+            column ``copy``; those in ``predictions`` are of the clean ones. None of other sets.
     """
 
     folder: Path
@@ -35,6 +38,7 @@ class HeadRuns:
     predictions: pd.DataFrame
     histories: pd.DataFrame
     layer_weights: list[dict[str, float]]
+    copies: pd.DataFrame | None = None
 
     @property
     def classes(self) -> list[str]:
@@ -108,11 +112,18 @@ def read_runs(folder: Path) -> HeadRuns:
         histories.append(history.assign(**run))
     if not configs:
         raise UserError(f"{folder}: no trained heads here. Run `dvc repro`, or `dvc pull train`.")
+    table = pd.concat(predictions, ignore_index=True)
+    clean, copies = table, None
+    if "copy" in table:
+        is_clean = table["copy"] == CLEAN
+        clean = table[is_clean].drop(columns="copy").reset_index(drop=True)
+        copies = table[~is_clean].reset_index(drop=True)
     return HeadRuns(
         folder,
         configs[0],
         pd.DataFrame(runs).sort_values(["fold", "seed"], ignore_index=True),
-        pd.concat(predictions, ignore_index=True),
+        clean,
         pd.concat(histories, ignore_index=True),
         [config["layer_weights"] for config in configs if "layer_weights" in config],
+        copies,
     )

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from data.clips import open_clips, read_samples
+from data.clip_keys import clip_columns, keys_of
+from data.clips import clips_recipe, open_clips, read_samples
 from data.errors import UserError
 from data.measured import peak_memory, restart_gpu_peak
 from data.shards import Shard, content_digest
@@ -44,7 +45,7 @@ def recipe_of(settings: KindSettings, encoder: Encoder, clips: Shard) -> dict:
         "dimension": encoder.dimension,
         "storage": settings.storage,
         **encoder.recipe,
-        "clips": {name: clips.attributes[name] for name in ("sample_rate", "seconds", "crop")},
+        "clips": clips_recipe(clips),
     }
 
 
@@ -111,6 +112,7 @@ def extract_shard(
             ids=clips.ids,
             num_frames=num_frames,
             seconds=clips.column("seconds"),
+            columns=clip_columns(clips),
             recipe=recipe_of(settings, encoder, clips),
             frame_rate=encoder.frame_rate,
             fingerprint=fingerprint,
@@ -150,7 +152,7 @@ def check_clips(clips: Shard, encoder: Encoder) -> None:
             f"expects {encoder.sample_rate} Hz; change features.<set>.clips.sample_rate."
         )
     try:
-        encoder.check_lengths(clips.ids, clips.lengths.tolist())
+        encoder.check_lengths(keys_of(clips), clips.lengths.tolist())
     except UserError as error:
         raise UserError(f"{clips.path}: {error}") from None
 

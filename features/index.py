@@ -34,7 +34,7 @@ def describe_store(folder: Path) -> dict:
     return {
         "wanted": True,
         "recipe": features.recipe,
-        "utterances": len(features.locations),
+        "utterances": len(features.ids),
         "skipped": sorted(features.skipped),
         "shards": {shard.path.name: content_digest(shard.path) for shard in features.shards},
     }

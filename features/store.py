@@ -3,7 +3,8 @@
 Each shard holds ``layer_<k>`` [sum of frames, D] (with ``storage: int8`` also ``offset_<k>`` and ``scale_<k>`` [N, D],
 and ``noise_<k>`` [1, D]), ``offsets`` [N+1], ``id`` [N], ``checksum`` [N] (CRC-32 of an utterance's frames over all
 layers in order), ``seconds`` [N] (the uncut utterance), and attributes: fingerprint, recipe, frame rate, provenance
-and cautions. See `data.shards` for the file itself.
+and cautions. Where an utterance has several clips, ``piece`` and ``copy`` [N] tell them apart (`data.clip_keys`).
+See `data.shards` for the file itself.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from data.clip_keys import CLEAN, clip_columns, clip_keys, copies_in, keys_of
 from data.errors import UserError
 from data.not_wanted import why_not_wanted
 from data.shards import Rows, Shard, ShardWriter, content_digest, sidecar_path
@@ -34,18 +36,19 @@ class UnstorableError(UserError):
 
 
 class FeatureWriter:
-    """Write one shard of features, utterances in any order; it takes its name when it is complete.
+    """Write one shard of features, clips in any order; it takes its name when it is complete.
 
     Args:
         path: ``<shard>.h5``; the folder exists.
-        ids: utterance ids [N].
-        num_frames: of each utterance [N].
+        ids: of each clip's utterance [N].
+        num_frames: of each clip [N].
         seconds: of each uncut utterance [N].
         recipe: what determines the frames; it names their ``layers``, ``dimension`` and ``storage``.
         frame_rate: frames per second.
         fingerprint: of the content.
         provenance: what made it: ``checkpoint``, ``revision``, ``compute_dtype``, ``device``, ``versions``.
         cautions: what a reader of results must know: a code and a sentence.
+        columns: ``piece`` and ``copy`` of each clip [N], where utterances may have several.
 
     Raises:
         UserError: the disk is full.
@@ -63,8 +66,9 @@ class FeatureWriter:
         fingerprint: str,
         provenance: dict,
         cautions: dict[str, str] | None = None,
+        columns: Mapping[str, np.ndarray] | None = None,
     ):
-        self._ids = ids
+        self._keys = clip_keys(ids, columns or {})
         self._layers, self._storage = recipe["layers"], recipe["storage"]
         self._checksums = np.zeros(len(ids), np.uint32)
         quantised = self._layers if self._storage == "int8" else []
@@ -76,7 +80,7 @@ class FeatureWriter:
             ids=ids,
             lengths=num_frames,
             rows=[*_layer_rows(recipe), Rows("checksum", "u4", per="utterance"), *noise_rows],
-            columns={"seconds": np.asarray(seconds, dtype="<f8")},
+            columns={"seconds": np.asarray(seconds, dtype="<f8"), **(columns or {})},
             attributes={
                 "fingerprint": fingerprint,
                 "recipe": json.dumps(recipe, sort_keys=True),
@@ -91,14 +95,14 @@ class FeatureWriter:
         return self
 
     def write(self, indices: Sequence[int], layers: Sequence[np.ndarray]) -> None:
-        """Write utterances of the same number of frames.
+        """Write clips of the same number of frames.
 
         Args:
             indices: which of ``ids`` they are [B].
             layers: frames float32 [B, T, D] of each of the recipe's layers.
 
         Raises:
-            UnstorableError: naming the first utterance whose frames cannot be stored.
+            UnstorableError: naming the first clip whose frames cannot be stored.
             UserError: the disk is full.
         """
         forms = [stored_form(frames, layer, self._storage) for layer, frames in zip(self._layers, layers, strict=True)]
@@ -107,7 +111,7 @@ class FeatureWriter:
             [np.isfinite(values).reshape(len(indices), -1).all(axis=1) for values in stored.values()]
         )
         if not finite.all():
-            identifier = self._ids[indices[int(finite.argmin())]]
+            identifier = self._keys[indices[int(finite.argmin())]]
             raise UnstorableError(f"{identifier}: frames that are not finite, or do not fit {self._storage}.")
         for layer, frames, form in zip(self._layers, layers, forms, strict=True):
             if layer in self._noise:
@@ -170,8 +174,9 @@ def _frames_checksum(rows: Sequence[np.ndarray]) -> int:
 
 @dataclass(frozen=True)
 class Location:
-    """Where an utterance's frames are: in which shard, as which of its utterances, in which rows."""
+    """Where a clip's frames are: of which utterance, in which shard, as which of its clips, in which rows."""
 
+    id: str
     shard: int
     index: int
     start: int
@@ -223,7 +228,10 @@ class _Part:
 
 
 class FeatureSet:
-    """All shards of one feature set, memory-mapped: any utterance's frames by its id.
+    """All shards of one feature set, memory-mapped: any clip's frames by its key.
+
+    The key is the utterance's id where an utterance is one clip. Where it may be several, being in pieces or there in
+    several copies, `clips_of` has the keys of an utterance's.
 
     A folder with ``joined.json`` stands for the features of several corpora, each in a folder of its own (see
     `features.index`): they are read from there, and utterances are known as ``<corpus>:<id>``.
@@ -231,6 +239,9 @@ class FeatureSet:
     Args:
         folder: ``artifacts/features/<set>/<corpus>``, or ``artifacts/features/<set>/<joined>``.
         verify: read every file once and compare its SHA-256; workers of a process that did may leave it out.
+
+    Attributes:
+        locations: where every clip's frames are, by its key.
 
     Raises:
         UserError: no shard here, or one that is damaged, of another format, or of another recipe than the others; or
@@ -252,17 +263,43 @@ class FeatureSet:
         self.shards = [shard for part in self._parts for shard in part.shards]
         self._check_recipes()
         self.locations: dict[str, Location] = {}
+        self._clips: dict[str, dict[str, list[str]]] = {}  # id -> copy -> keys of its pieces, in order
         for number, (prefix, shard) in enumerate(self._prefixed_shards()):
-            rows = zip(shard.ids, shard.offsets.tolist(), shard.offsets[1:].tolist(), strict=False)
-            for index, (name, start, stop) in enumerate(rows):
-                identifier = prefix + name
-                if identifier in self.locations:
-                    other = self.shards[self.locations[identifier].shard].path.name
+            copies = copies_in(clip_columns(shard), len(shard.ids))
+            starts, stops = shard.offsets[:-1].tolist(), shard.offsets[1:].tolist()
+            rows = zip(shard.ids, copies, keys_of(shard), starts, stops, strict=True)
+            for index, (name, copy, key, start, stop) in enumerate(rows):
+                identifier, key = prefix + name, prefix + key
+                if key in self.locations:
+                    other = self.shards[self.locations[key].shard].path.name
                     raise UserError(
                         f"{folder}: duplicate utterance id {identifier!r}, in {other} and {shard.path.name}. "
                         f"Remove what should not be there and run `dvc repro`."
                     )
-                self.locations[identifier] = Location(number, index, start, stop)
+                self.locations[key] = Location(identifier, number, index, start, stop)
+                self._clips.setdefault(identifier, {}).setdefault(copy, []).append(key)
+
+    @property
+    def ids(self) -> list[str]:
+        """The utterances, each one once."""
+        return list(self._clips)
+
+    def clips_of(self, identifier: str, copy: str = CLEAN) -> list[str]:
+        """The keys of an utterance's pieces in one copy, in the order of time; one where it is a single clip.
+
+        Raises:
+            UserError: there is no such utterance, or no such copy of it.
+        """
+        if identifier not in self._clips:
+            raise UserError(f"{self.folder}: no utterance {identifier!r}.")
+        if copy not in self._clips[identifier]:
+            raise UserError(f"{self.folder}: no copy {copy!r} of {identifier!r}.")
+        return self._clips[identifier][copy]
+
+    @cached_property
+    def copies(self) -> list[str]:
+        """The copies that there are of the utterances: ``clean``, and what was done to the others."""
+        return list(dict.fromkeys(copy for copies in self._clips.values() for copy in copies))
 
     @cached_property
     def recipe(self) -> dict:
@@ -359,12 +396,10 @@ class FeatureSet:
 
     @cached_property
     def seconds(self) -> dict[str, float]:
-        """Id -> seconds of the uncut utterance."""
-        return {
-            prefix + identifier: float(seconds)
-            for prefix, shard in self._prefixed_shards()
-            for identifier, seconds in zip(shard.ids, shard.column("seconds"), strict=True)
-        }
+        """Id -> seconds of the uncut utterance, as it was recorded."""
+        of_shards = [shard.column("seconds").tolist() for shard in self.shards]
+        firsts = {identifier: self.locations[self.clips_of(identifier)[0]] for identifier in self.ids}
+        return {identifier: of_shards[first.shard][first.index] for identifier, first in firsts.items()}
 
     @cached_property
     def digest(self) -> str:
@@ -372,9 +407,9 @@ class FeatureSet:
         digests = [prefix + content_digest(shard.path) for prefix, shard in self._prefixed_shards()]
         return hashlib.sha256("".join(digests).encode()).hexdigest()
 
-    def num_frames(self, identifier: str) -> int:
-        """T of one utterance."""
-        location = self.locations[identifier]
+    def num_frames(self, key: str) -> int:
+        """T of one clip."""
+        location = self.locations[key]
         return location.stop - location.start
 
     def check_layers(self, layers: list[int]) -> list[int]:
@@ -389,16 +424,17 @@ class FeatureSet:
             )
         return layers
 
-    def frames(self, identifier: str, layer: int) -> np.ndarray:
-        """One utterance's frames [T, D]: float16, a view of the memory map, or float32, if they are stored as int8.
+    def frames(self, key: str, layer: int) -> np.ndarray:
+        """One clip's frames [T, D]: float16, a view of the memory map, or float32, if they are stored as int8.
 
         Raises:
-            UserError: the utterance or the layer is not stored.
+            UserError: the clip or the layer is not stored.
         """
-        if identifier not in self.locations:
-            raise UserError(f"{self.folder}: no utterance {identifier!r}.")
+        if key not in self.locations:
+            several = "; it has several clips: see clips_of" if key in self._clips else ""
+            raise UserError(f"{self.folder}: no clip {key!r}{several}.")
         self.check_layers([layer])
-        location = self.locations[identifier]
+        location = self.locations[key]
         rows = self.maps(layer)[location.shard][location.start : location.stop]
         if not self.is_quantised:
             return rows
@@ -406,8 +442,12 @@ class FeatureSet:
         return restore(rows, offsets[location.shard][location.index], scales[location.shard][location.index])
 
     def mean_frame(self, identifier: str, layers: Sequence[int]) -> np.ndarray:
-        """One utterance's mean over its frames and over some layers: float32 [D]."""
-        means = [self.frames(identifier, layer).mean(axis=0, dtype=np.float32) for layer in layers]
+        """One utterance's mean over its frames, its pieces and some layers: float32 [D]."""
+        means = [
+            self.frames(key, layer).mean(axis=0, dtype=np.float32)
+            for key in self.clips_of(identifier)
+            for layer in layers
+        ]
         return np.mean(means, axis=0)
 
     @property
@@ -417,7 +457,7 @@ class FeatureSet:
 
     @property
     def is_quantised(self) -> bool:
-        """Whether frames are stored as int8, with an offset and a scale per utterance and dimension."""
+        """Whether frames are stored as int8, with an offset and a scale per clip and dimension."""
         return self.recipe["storage"] == "int8"
 
     def maps(self, layer: int) -> list[np.ndarray]:
@@ -437,17 +477,17 @@ class FeatureSet:
     def _maps(self) -> dict[str, list[np.ndarray]]:
         return {}
 
-    def gather(self, identifiers: Sequence[str], layers: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """A padded batch. Only the bytes of the layers asked for are read.
+    def gather(self, keys: Sequence[str], layers: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """A padded batch of clips. Only the bytes of the layers asked for are read.
 
         Returns:
-            frames float32 [B, L, T, D], zero after each utterance's end; lengths int64 [B].
+            frames float32 [B, L, T, D], zero after each clip's end; lengths int64 [B].
         """
-        lengths = torch.tensor([self.num_frames(identifier) for identifier in identifiers])
-        frames = torch.zeros(len(identifiers), len(layers), int(lengths.max()), self.dimension)
-        for row, identifier in enumerate(identifiers):
+        lengths = torch.tensor([self.num_frames(key) for key in keys])
+        frames = torch.zeros(len(keys), len(layers), int(lengths.max()), self.dimension)
+        for row, key in enumerate(keys):
             for position, layer in enumerate(layers):
-                frames[row, position, : lengths[row]] = torch.from_numpy(self.frames(identifier, layer))
+                frames[row, position, : lengths[row]] = torch.from_numpy(self.frames(key, layer))
         return frames, lengths
 
     def _prefixed_shards(self) -> Iterator[tuple[str, Shard]]:
@@ -506,11 +546,11 @@ def verify_shard(path: Path) -> list[str]:
     datasets = _layer_rows(json.loads(shard.attributes["recipe"]))
     maps = [(shard.rows(dataset.name), dataset.per) for dataset in datasets]
     problems = []
-    for index, identifier in enumerate(shard.ids):
+    for index, key in enumerate(keys_of(shard)):
         own = slice(*shard.offsets[index : index + 2])
         frames = [rows[own] if per == "frame" else rows[index] for rows, per in maps]
         if _frames_checksum(frames) != shard.column("checksum")[index]:
-            problems.append(f"{path}: {identifier}: checksum differs")
+            problems.append(f"{path}: {key}: checksum differs")
         if not all(np.isfinite(layer).all() for layer in frames):
-            problems.append(f"{path}: {identifier}: values that are not finite")
+            problems.append(f"{path}: {key}: values that are not finite")
     return problems

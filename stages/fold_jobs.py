@@ -10,6 +10,7 @@ from stages.code import training_code
 from stages.layout import ARTIFACTS
 from stages.pieces import Piece, fingerprint
 from stages.schema import HeadParams
+from training.clips import training_clips
 from training.convex import is_convex
 from training.job import FoldJob, Utterances, check_job
 
@@ -42,6 +43,7 @@ def fold_jobs(
     code = training_code(head.model)
     for fold, column in enumerate(fold_columns(splits)):
         roles = {role: _utterances(splits[splits[column] == role], classes) for role in ROLES}
+        num_clips = len(training_clips(roles["train"], features, head.training).ids)
         for seed in head.training.seeds:
             content = fingerprint(
                 stage="train",
@@ -49,7 +51,7 @@ def fold_jobs(
                 torch=torch.__version__,
                 solver=sklearn.__version__ if is_convex(head.settings, head.training) else None,
                 head=head.settings.model_dump(),
-                training=head.training.model_dump(exclude={"seeds"}),
+                training=head.training.content,
                 classes=classes,
                 features=features.digest,
                 fold=fold,
@@ -66,6 +68,7 @@ def fold_jobs(
                 fold=fold,
                 seed=seed,
                 roles=roles,
+                num_clips=num_clips,
                 fingerprint=piece.fingerprint,
                 folder=piece.workshop,
                 rescue=ARTIFACTS / "rescued" / name / piece.target,

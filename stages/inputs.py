@@ -20,13 +20,13 @@ def read_usable_splits(task: str, features: FeatureSet) -> pd.DataFrame:
             some fold that skipping has emptied.
     """
     splits = read_splits(splits_file(task))
-    unexplained = sorted(set(splits["id"]) - set(features.locations) - features.skipped)
+    unexplained = sorted(set(splits["id"]) - set(features.ids) - features.skipped)
     if unexplained:
         raise UserError(
             f"{features.folder}: {len(unexplained)} utterances of the split have no features, which are probably of "
             f"another corpus. Run `dvc repro`:\n{listed(unexplained)}"
         )
-    usable = splits[splits["id"].isin(features.locations)]
+    usable = splits[splits["id"].isin(features.ids)]
     for column in fold_columns(splits):
         for role in ROLES:
             if (splits[column] == role).any() and not (usable[column] == role).any():

@@ -77,7 +77,7 @@ def _piece(shard: str, rows: pd.DataFrame, digests: Mapping[str, str], recipe: C
             stage="preprocess",
             version=Path("data/VERSION").read_text(),
             shard=shard,
-            recipe=recipe.model_dump(exclude={"on_error"}),
+            recipe={**recipe.content, "seconds": recipe.seconds},
             audio=audio,
         )
     )

@@ -31,7 +31,8 @@ def main(name: str) -> None:
     device = params.runtime.choose_device().type
     asked = None if params.runtime.workers == "auto" else params.runtime.workers
     num_folds, num_seeds = len(fold_columns(splits)), len(head.training.seeds)
-    seconds = num_folds * num_seeds * estimated_seconds(head.settings, head.training, len(splits))
+    num_clips = sum(len(features.clips_of(identifier)) for identifier in splits["id"])
+    seconds = num_folds * num_seeds * estimated_seconds(head.settings, head.training, num_clips)
     workers, threads = choose_workers(num_folds * num_seeds, device, asked, seconds)
     jobs = fold_jobs(name, head, classes=classes, features=features, splits=splits, device=device, threads=threads)
 

@@ -51,11 +51,14 @@ def write_features(
     voice: float = 0.0,
     compute_dtypes: tuple[str, ...] = ("float32",),
     weights: str = "0" * 64,
+    most_pieces: int | None = None,
+    copies: tuple[str, ...] = (),
 ) -> Path:
     """Shards of features, one per speaker; utterance ``s<speaker>-<n>-<class>`` has frames around its class's mean.
 
     In lower layers less so. ``voice`` is how far the speakers' own means lie apart; the shards take turns
-    with ``compute_dtypes``.
+    with ``compute_dtypes``. With ``most_pieces`` an utterance has from one piece to as many; with ``copies`` each is
+    there in them, too, whose frames lie further and further apart from the clean ones.
     """
     random = np.random.default_rng(5)
     means = random.normal(0, 1.5, (classes, dimension))
@@ -63,14 +66,22 @@ def write_features(
     for speaker in range(speakers):
         labels = [number % classes for number in range(per_speaker)]
         own = voice * np.random.default_rng([7, speaker]).normal(0, 1, dimension)
-        utterances = []  # frames [1, T, D] of every layer, by utterance
-        for label in labels:
+        clips = []  # id, copy, piece
+        for number, label in enumerate(labels):
+            pieces = range(1 + number % most_pieces if most_pieces else 1)
+            clips += [(f"s{speaker}-{number}-{label}", copy, piece) for copy in ("clean", *copies) for piece in pieces]
+        ids, copy_of, piece_of = zip(*clips, strict=True)
+        utterances = []  # frames [1, T, D] of every layer, by clip
+        for identifier, copy, _ in clips:
+            mean = means[int(identifier[-1])] + ("clean", *copies).index(copy)
             noise = random.normal(0, 1, (1, random.integers(5, 30), dimension))
-            utterances.append([(means[label] * layer / 12 + own + noise).astype(np.float32) for layer in layers])
+            utterances.append([(mean * layer / 12 + own + noise).astype(np.float32) for layer in layers])
         num_frames = [layers_of_one[0].shape[1] for layers_of_one in utterances]
+        columns = {"piece": np.array(piece_of, "<i4")} if most_pieces else {}
+        columns |= {"copy": np.array([copy.encode() for copy in copy_of])} if copies else {}
         with FeatureWriter(
             folder / f"speaker-{speaker}.h5",
-            ids=[f"s{speaker}-{number}-{label}" for number, label in enumerate(labels)],
+            ids=ids,
             num_frames=num_frames,
             seconds=np.array(num_frames) / 50,
             recipe={
@@ -92,6 +103,7 @@ def write_features(
                 "versions": {"torch": "2", "transformers": "5", "python": "3"},
             },
             cautions={"untrained_encoder": "The encoder is untrained."},
+            columns=columns,
         ) as features:
             for index, frames in enumerate(utterances):
                 features.write([index], frames)

@@ -1,4 +1,4 @@
-"""Frames by utterance id: gathered from the memory map, from flat tensors on the GPU, or their means alone."""
+"""Frames by the keys of clips: gathered from the memory map, from flat tensors on the GPU, or their means alone."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 from threadpoolctl import threadpool_limits
 from torch import nn
 
@@ -24,11 +24,24 @@ _ABSENT = -30.0  # the bias of a class without training utterances, relative to 
 
 @dataclass(frozen=True)
 class Examples:
-    """Embeddings float64 [N, E], class indices [N] and speakers [N] of some utterances."""
+    """Clips of some utterances.
+
+    Attributes:
+        embeddings: float64 [N, E].
+        labels: class indices [N].
+        speakers: [N].
+        utterances: of which utterance each is a clip [N]; None: each is one by itself.
+    """
 
     embeddings: np.ndarray
     labels: np.ndarray
     speakers: Sequence[str]
+    utterances: Sequence[str] | None = None
+
+    @property
+    def in_pieces(self) -> bool:
+        """Whether any utterance has several clips."""
+        return self.utterances is not None and len(set(self.utterances)) < len(self.utterances)
 
 
 def is_convex(head: HeadSettings, training: TrainingSettings) -> bool:
@@ -68,9 +81,7 @@ def fit_linear(
                     solution = _solve(reduced, fitted.labels, strength, training)
                     known = np.isin(tested.labels, solution.classes)  # nothing could be learnt about others
                     if known.any():
-                        values.append(
-                            _loss(solution.logits(tested.embeddings[known], num_classes), tested.labels[known])
-                        )
+                        values.append(_loss(solution, _some(tested, np.flatnonzero(known)), num_classes))
         losses = {strength: float(np.mean(values)) for strength, values in compared.items() if values}
         chosen = min(losses, key=losses.get) if losses else list(compared)[len(compared) // 2]
         solution = _solve(_Reduced(train.embeddings), train.labels, chosen, training)
@@ -127,18 +138,26 @@ def _solve(reduced: _Reduced, labels: np.ndarray, strength: float, training: Tra
     return _Solution(weight, bias, solver.classes_)
 
 
-def _loss(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The mean cross-entropy of logits [N, C]."""
-    return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
+def _loss(solution: _Solution, tested: Examples, num_classes: int) -> float:
+    """The mean cross-entropy over utterances: of the mean probabilities over the clips of each."""
+    logs, labels = log_softmax(solution.logits(tested.embeddings, num_classes), axis=1), tested.labels
+    if tested.in_pieces:
+        _, first, utterance = np.unique(tested.utterances, return_index=True, return_inverse=True)
+        sums = np.full((len(first), num_classes), -np.inf)
+        np.logaddexp.at(sums, utterance, logs)
+        logs, labels = sums - np.log(np.bincount(utterance))[:, None], labels[first]
+    return float(-logs[np.arange(len(labels)), labels].mean())
 
 
 def _speaker_parts(train: Examples) -> list[tuple[Examples, Examples]]:
-    """Cross-validation over training speakers; of a single one, over utterances."""
+    """Cross-validation over training speakers; of a single one, over utterances, whose clips stay together."""
     speakers = np.array(train.speakers)
     count = len(np.unique(speakers))
     if count > 1:
         cut = GroupKFold(min(_PARTS, count)).split(train.embeddings, train.labels, speakers)
-    elif np.bincount(train.labels).max() > 1:
+    elif train.in_pieces and len(set(train.utterances)) > 1:
+        cut = StratifiedGroupKFold(2).split(train.embeddings, train.labels, train.utterances)
+    elif not train.in_pieces and np.bincount(train.labels).max() > 1:
         cut = StratifiedKFold(2).split(train.embeddings, train.labels)
     else:
         return []
@@ -148,4 +167,5 @@ def _speaker_parts(train: Examples) -> list[tuple[Examples, Examples]]:
 
 def _some(examples: Examples, index: np.ndarray) -> Examples:
     speakers = [examples.speakers[row] for row in index]
-    return Examples(examples.embeddings[index], examples.labels[index], speakers)
+    utterances = None if examples.utterances is None else [examples.utterances[row] for row in index]
+    return Examples(examples.embeddings[index], examples.labels[index], speakers, utterances)

@@ -36,6 +36,7 @@ class FoldJob:
         classes: names in the order of the logits.
         fold, seed: which run this is.
         roles: ``train``, ``validation``, ``test`` -> utterances; validation may be empty.
+        num_clips: of the training utterances, see `training.clips`.
         fingerprint: names the results.
         folder: where they go; it exists.
         rescue: where the last good weights go if the loss is no longer finite.
@@ -52,6 +53,7 @@ class FoldJob:
     fold: int
     seed: int
     roles: dict[str, Utterances]
+    num_clips: int
     fingerprint: str
     folder: Path
     rescue: Path
@@ -74,7 +76,7 @@ class FoldJob:
         """The most epochs that the run can have; 1 where a solver finds the minimum."""
         if is_convex(self.head, self.training):
             return 1
-        return Budget.of(self.training, len(self.roles["train"].ids)).num_epochs
+        return Budget.of(self.training, self.num_clips).num_epochs
 
     @property
     def train_speakers(self) -> list[str]:
@@ -82,13 +84,13 @@ class FoldJob:
         return sorted(set(self.roles["train"].speakers))
 
 
-def estimated_seconds(head: HeadSettings, training: TrainingSettings, num_utterances: int) -> float:
+def estimated_seconds(head: HeadSettings, training: TrainingSettings, num_clips: int) -> float:
     """About how long a run takes, if it is known to be short; infinity if not."""
     if training_view(head, training) is View.FRAMES:
         return math.inf
     if is_convex(head, training):
         return _SECONDS_PER_SOLUTION
-    return Budget.of(training, num_utterances).num_steps * _SECONDS_PER_STEP_ON_MOMENTS
+    return Budget.of(training, num_clips).num_steps * _SECONDS_PER_STEP_ON_MOMENTS
 
 
 def check_job(job: FoldJob) -> None:

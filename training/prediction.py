@@ -1,6 +1,6 @@
 """What a model predicts, and how that is written."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from data.clip_keys import CLEAN
 from models.layers import frame_mask
 from training.batches import FrameSource
 from training.job import Utterances
@@ -47,7 +48,11 @@ def predict(model: nn.Module, frames: FrameSource, identifiers: Sequence[str]) -
 
 
 def write_predictions(
-    predictions: dict[str, Prediction], roles: dict[str, Utterances], classes: Sequence[str], folder: Path
+    predictions: dict[str, Prediction],
+    roles: dict[str, Utterances],
+    classes: Sequence[str],
+    folder: Path,
+    copies: Mapping[str, Prediction] | None = None,
 ) -> None:
     """Write predictions.csv and, in the same order, embeddings.safetensors and attention.safetensors.
 
@@ -56,12 +61,18 @@ def write_predictions(
         roles: role -> utterances; may have more roles.
         classes: names in the order of the logits.
         folder: where the files go. There is no attention.safetensors without attention.
+        copies: other copies -> prediction of the test utterances in each. Where there are any, predictions.csv has a
+            column ``copy``, and their rows follow the clean ones; they have no embeddings and no attention there.
     """
     tables, embeddings, attention = [], [], []
     for role, prediction in predictions.items():
         tables.append(_table(role, prediction, roles[role], classes))
         embeddings.append(prediction.embeddings)
         attention += prediction.attention or []
+    if copies:
+        tables = [table.assign(copy=CLEAN) for table in tables]
+        for copy, prediction in copies.items():
+            tables.append(_table("test", prediction, roles["test"], classes).assign(copy=copy))
     pd.concat(tables).to_csv(folder / "predictions.csv", index=False, float_format="%.6f", lineterminator="\n")
     save_file({"embedding": torch.cat(embeddings).contiguous()}, folder / "embeddings.safetensors")
     if attention:

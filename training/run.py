@@ -29,6 +29,7 @@ from training.batches import (
     standardising_statistics,
 )
 from training.checkpoint import StandardisedHead, save_head
+from training.clips import clips_of, predict_utterances, training_clips
 from training.convex import Examples, fit_linear, is_convex
 from training.job import FoldJob, Utterances, training_view
 from training.objective import Objective
@@ -61,17 +62,18 @@ def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
     _begin(job)
     features = FeatureSet(job.features, verify=False)  # the stage has verified it
     layers = features.check_layers(job.head.choose_layers(features.layers))
-    model = _build_model(job, features, layers)
+    train = training_clips(job.roles["train"], features, job.training)
+    model = _build_model(job, features, layers, train)
     frames = _open_frames(job, features, layers)
     if job.training.standardise and (scale := model.head.embedding_scale) is not None:
-        scale.fit(predict(model, frames, job.roles["train"].ids).embeddings)
+        scale.fit(predict(model, frames, train.ids).embeddings)
     config = _config(job, features, layers, model)
     if is_convex(job.head, job.training):
-        solved, seconds_per_epoch = _solve(model, frames, job)
+        solved, seconds_per_epoch = _solve(model, frames, job, features, train)
         config |= solved
         on_epochs(1)
     else:
-        run = TrainingRun(model, frames, job, config)
+        run = TrainingRun(model, frames, job, config, features)
         best_epoch, epochs_run = run.fit(on_epochs)
         config |= {"best_epoch": best_epoch, "epochs_run": epochs_run, "num_epochs": run.budget.num_epochs}
         seconds_per_epoch = run.seconds_per_epoch
@@ -80,14 +82,17 @@ def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
     save_head(model, config, job.folder)
     start = time.perf_counter()
     predicted = {role: job.roles[role].ids for role in ("validation", "test") if job.roles[role].ids}
-    predictions = {role: predict(model, frames, ids) for role, ids in predicted.items()}
+    predictions = {role: predict_utterances(model, frames, features, ids) for role, ids in predicted.items()}
     predict_seconds = time.perf_counter() - start
-    write_predictions(predictions, job.roles, job.classes, job.folder)
+    copies = {
+        copy: predict_utterances(model, frames, features, job.roles["test"].ids, copy) for copy in features.copies[1:]
+    }
+    write_predictions(predictions, job.roles, job.classes, job.folder, copies)
     write_measurement(
         job.measurement,
         job.fingerprint,
         device=job.device,
-        utterances=len(job.roles["train"].ids),
+        utterances=len(train.ids),
         seconds_per_epoch=seconds_per_epoch,
         predicted=sum(map(len, predicted.values())),
         predict_seconds=predict_seconds,
@@ -104,12 +109,12 @@ def _begin(job: FoldJob) -> None:
     restart_gpu_peak(job.device)
 
 
-def _build_model(job: FoldJob, features: FeatureSet, layers: list[int]) -> StandardisedHead:
+def _build_model(job: FoldJob, features: FeatureSet, layers: list[int], train: Utterances) -> StandardisedHead:
     shape = len(layers), features.dimension
     mean, deviation = torch.zeros(shape), torch.ones(shape)
     if job.training.standardise:
         of_means = training_view(job.head, job.training) is not View.FRAMES
-        mean, deviation = standardising_statistics(features, layers, job.roles["train"].ids, of_means)
+        mean, deviation = standardising_statistics(features, layers, train.ids, of_means)
     head = build_head(
         job.head,
         features.dimension,
@@ -134,7 +139,7 @@ def _config(job: FoldJob, features: FeatureSet, layers: list[int], model: Standa
         "format": "emocache-head",
         "format_version": 1,
         "settings": job.head.model_dump(),
-        "training": job.training.model_dump(exclude={"seeds"}),
+        "training": job.training.content,
         "classes": job.classes,
         "speakers": job.train_speakers if job.training.adversarial_weight else [],
         "fold": job.fold,
@@ -147,33 +152,38 @@ def _config(job: FoldJob, features: FeatureSet, layers: list[int], model: Standa
     }
 
 
-def _solve(model: StandardisedHead, frames: FrameSource, job: FoldJob) -> tuple[dict, list[float]]:
-    """Find the minimum of a convex head's loss, and write history.csv.
+def _solve(
+    model: StandardisedHead, frames: FrameSource, job: FoldJob, features: FeatureSet, train: Utterances
+) -> tuple[dict, list[float]]:
+    """Find the minimum of a convex head's loss over the training clips, and write history.csv.
 
     Returns:
         What config.json says of it, and the seconds taken.
     """
     start = time.perf_counter()
-    examples = {role: _examples(model, frames, job.roles[role]) for role in ("train", "validation")}
+    clips = {"train": train, "validation": clips_of(job.roles["validation"], features)}
+    examples = {role: _examples(model, frames, features, of_role) for role, of_role in clips.items()}
     strengths = head_class(job.head).l2_strengths(job.head)
     strength, compared = fit_linear(
         model.head.classifier, strengths, examples["train"], examples["validation"], job.training
     )
     seconds = time.perf_counter() - start
     measured = {"epoch": 1, "l2": strength}
-    for role, known in examples.items():
-        if len(known.labels):
-            measured |= _measure(role, predict(model, frames, job.roles[role].ids).logits, known.labels)
+    measured |= _measure("train", predict(model, frames, train.ids).logits, examples["train"].labels)
+    if (validation := job.roles["validation"]).ids:
+        logits = predict_utterances(model, frames, features, validation.ids).logits
+        measured |= _measure("validation", logits, np.array(validation.labels))
     pd.DataFrame([measured]).to_csv(job.folder / "history.csv", float_format="%.6g", lineterminator="\n", index=False)
     solved = {"best_epoch": 1, "epochs_run": 1, "num_epochs": 1, "l2": strength, "l2_compared": compared}
     return solved, [seconds]
 
 
-def _examples(model: StandardisedHead, frames: FrameSource, utterances: Utterances) -> Examples:
+def _examples(model: StandardisedHead, frames: FrameSource, features: FeatureSet, clips: Utterances) -> Examples:
     embeddings = np.zeros((0, model.head.embedding_size))
-    if utterances.ids:
-        embeddings = predict(model, frames, utterances.ids).embeddings.double().numpy()
-    return Examples(embeddings, np.array(utterances.labels), utterances.speakers)
+    if clips.ids:
+        embeddings = predict(model, frames, clips.ids).embeddings.double().numpy()
+    utterances = [features.locations[key].id for key in clips.ids]
+    return Examples(embeddings, np.array(clips.labels), clips.speakers, utterances)
 
 
 class TrainingRun:
@@ -184,14 +194,15 @@ class TrainingRun:
         frames: of the utterances, on the job's device.
         job: what to train on, and how.
         config: config.json's content, kept with weights that have to be rescued.
+        features: which clips the utterances have.
 
     Attributes:
         seconds_per_epoch: how long each training pass took, validation not included.
     """
 
-    def __init__(self, model: StandardisedHead, frames: FrameSource, job: FoldJob, config: dict):
-        self.model, self.frames, self.job, self.config = model, frames, job, config
-        self.training, self.train = job.training, job.roles["train"]
+    def __init__(self, model: StandardisedHead, frames: FrameSource, job: FoldJob, config: dict, features: FeatureSet):
+        self.model, self.frames, self.job, self.config, self.features = model, frames, job, config, features
+        self.training, self.train = job.training, training_clips(job.roles["train"], features, job.training)
         self.device = torch.device(job.device)
         self.budget = Budget.of(self.training, len(self.train.ids))
         self.optimizer = make_optimizer(model.head, self.training)
@@ -224,7 +235,7 @@ class TrainingRun:
                     raise UserError(self._rescue(error, epoch, best_epoch, best_state)) from None
                 self.seconds_per_epoch.append(time.perf_counter() - start)
                 if validation.ids:
-                    logits = predict(self.model, self.frames, validation.ids).logits
+                    logits = predict_utterances(self.model, self.frames, self.features, validation.ids).logits
                     measured |= _measure("validation", logits, np.array(validation.labels))
                 for name, value in measured.items():
                     live.log_metric(name, value)

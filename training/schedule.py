@@ -18,7 +18,7 @@ class Budget:
 
     Attributes:
         num_steps: of the optimiser, in the whole run.
-        pass_steps: in one pass over the training utterances.
+        pass_steps: in one pass over the training clips.
         epoch_steps: between two validations: a pass, unless ``validate_every`` says otherwise.
         num_epochs: how many of those there are; the last may be shorter.
     """
@@ -29,9 +29,9 @@ class Budget:
     num_epochs: int
 
     @classmethod
-    def of(cls, training: TrainingSettings, num_utterances: int) -> "Budget":
-        """The budget of a run on some number of training utterances."""
-        num_batches = math.ceil(num_utterances / training.batch_size)
+    def of(cls, training: TrainingSettings, num_clips: int) -> "Budget":
+        """The budget of a run on some number of training clips: an utterance each, or pieces of utterances."""
+        num_batches = math.ceil(num_clips / training.batch_size)
         pass_steps = math.ceil(num_batches / training.accumulate)
         num_steps = training.steps or training.epochs * pass_steps
         epoch_steps = training.validate_every or pass_steps

@@ -25,6 +25,8 @@ class TrainingSettings(Settings):
         sampling: ``shuffled``: every utterance once per epoch; ``balanced``: drawn so that all classes are
             equally frequent.
         seeds: every fold is trained once with each seed.
+        copies: of feature sets with ``clips.disturb``: ``clean``: the undisturbed clips alone; ``all``: every copy of
+            a training utterance, with its label. An epoch is chosen on clean clips either way.
         standardise: subtract the training frames' mean and divide by their deviation.
         precision: of the head's arithmetic; ``bfloat16`` is mixed precision.
 
@@ -72,6 +74,7 @@ class TrainingSettings(Settings):
     accumulate: Annotated[int, Field(ge=1)] = 1
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1), AfterValidator(distinct)] = [1]
+    copies: Literal["clean", "all"] = "clean"
     standardise: bool = True
     precision: Literal["float32", "bfloat16"] = "float32"
 
@@ -156,6 +159,11 @@ class TrainingSettings(Settings):
                 "class_weights and sampling are both balanced, which favours rare classes twice; use only one"
             )
         return self
+
+    @property
+    def content(self) -> dict:
+        """What a run depends on, apart from its seed; ``copies`` only where it is not the default."""
+        return self.model_dump(exclude={"seeds"} | ({"copies"} if self.copies == "clean" else set()))
 
     def override(self, changes: dict) -> dict:
         """These values with some of a head's own in their place; its budget replaces the other kind."""

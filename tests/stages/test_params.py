@@ -102,7 +102,7 @@ MISTAKES = [
     (
         "features.hubert.clips.crop",
         "end",
-        r"hubert\.clips\.crop: 'end': input should be 'start', 'centre' or 'loudest'",
+        r"hubert\.clips\.crop: 'end': input should be 'start', 'centre', 'loudest' or 'segments'",
     ),
     ("features.hubert.clips.secods", 2, r"hubert\.clips\.secods: unknown parameter; did you mean 'seconds'\?"),
     ("features.hubert.storage", "int4", r"features\.hubert\.storage: 'int4': input should be 'float16' or 'int8'"),

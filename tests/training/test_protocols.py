@@ -48,7 +48,7 @@ class Recorded:
             frames = MappedFrames(features, layers, torch.device("cpu"))
         else:
             frames = MomentFrames(open_moments(features, layers), view, torch.device("cpu"))
-        self.run = TrainingRun(model, frames, plain, {})
+        self.run = TrainingRun(model, frames, plain, {}, features)
         gather, objective = frames.gather, self.run.objective
 
         def recording_gather(identifiers):

@@ -49,6 +49,7 @@ def job(features, folder, head=None, seed=1, fold=0, validation=(4,), **changes)
         fold=fold,
         seed=seed,
         roles=roles,
+        num_clips=len(roles["train"].ids),
         fingerprint="f00d",
         folder=folder,
         rescue=folder.with_name(f"{folder.name}-rescued"),
