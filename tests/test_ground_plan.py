@@ -8,6 +8,8 @@ import soundfile
 
 from tests.builders import TINY_ENCODER, Project, read_preset, tone, write_emodb, write_ravdess, write_turevdb
 
+pytestmark = pytest.mark.slow
+
 EMODB, TUREVDB, RAVDESS = 70, 32, 48  # utterances of the miniatures
 FOUR = {
     "emodb": {"angry": ["W"], "happy": ["F"], "neutral": ["N"], "sad": ["T"]},

@@ -77,6 +77,7 @@ def test_a_heads_parameter_trains_that_head_alone(project):
     assert change.encoded == 0
 
 
+@pytest.mark.slow
 def test_a_head_trains_again_when_code_that_it_runs_changes_and_only_then(project):
     def edit(file: str, line: str) -> list[str]:
         path = project.folder / file
@@ -173,6 +174,7 @@ def test_three_seconds_then_two_then_three_again(project):
     assert encoder_stages(project).encoded == 0
 
 
+@pytest.mark.slow
 def test_back_again_costs_nothing_even_without_dvcs_run_cache(project):
     """The lists that stand in the outputs find the shards in DVC's cache."""
     params = project.read_params()
@@ -200,6 +202,7 @@ def set_compute_dtype(project: Project, name: str) -> int:
     return encoder_stages(project).encoded
 
 
+@pytest.mark.slow
 def test_features_never_change_their_compute_type_unasked(project):
     """A cache that holds both types: what has not changed keeps its bytes, whatever else would do."""
     own, other = compute_types()
@@ -220,6 +223,7 @@ def test_features_never_change_their_compute_type_unasked(project):
     assert f"{other}: Session1, Session2, Session4, Session5" in listing
 
 
+@pytest.mark.slow
 def test_a_discarded_set_is_really_encoded_again(project):
     before = project.bytes_below("artifacts/features/hubert/demo")
     output = project.run("python", "-m", "app.cli", "store", "discard", "hubert/demo")
@@ -234,6 +238,7 @@ def test_a_discarded_set_is_really_encoded_again(project):
     assert (project.folder / "artifacts/heads/gru").is_dir()
 
 
+@pytest.mark.slow
 def test_a_byte_that_flips_on_the_disk_is_found_and_repaired(project):
     """The same file stands in artifacts/ and in DVC's cache, and nothing but its content shows the damage."""
     before = project.bytes_below("artifacts/features/hubert/demo")
@@ -258,6 +263,7 @@ def flip_a_byte(path: Path) -> None:
     path.chmod(before.st_mode)
 
 
+@pytest.mark.slow
 def test_one_preset_then_another_then_the_first_again(project):
     write_emodb(project.folder / "corpora/emodb")
     write_whisper(project.folder / "openai/whisper-tiny.en")
@@ -350,6 +356,7 @@ def _workers(parent: str) -> list[str]:
     return children
 
 
+@pytest.mark.slow
 def test_killed_in_extract_and_in_train_it_goes_on_and_ends_in_the_same_bytes(project):
     expected = {folder: project.bytes_below(folder) for folder in ("artifacts/features", "artifacts/heads/gru")}
     for folder in ("artifacts/.pieces", ".dvc/cache", *expected):  # nothing is left that could be found again

@@ -36,6 +36,8 @@ from tests.builders import (
     write_whisper,
 )
 
+QUICK = ("demo", "emodb-turevdb", "emobox-turevdb", "superb-er")  # one of each shape; all others are slow
+
 
 def run_all(params: dict, folder: Path, monkeypatch, demo_corpus, pieces: Path | None = None) -> None:
     """Every stage, one after the other, in a folder with miniatures of the corpora; finished pieces may be shared."""
@@ -77,7 +79,9 @@ def pieces(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("pieces")
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    "preset", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in PRESETS]
+)
 def test_preset_runs_on_a_miniature(preset, tmp_path, monkeypatch, demo_corpus, pieces):
     params = tiny_params(preset)
     run_all(params, tmp_path, monkeypatch, demo_corpus, pieces)
