@@ -87,7 +87,7 @@ def check_corpus(protocol: Protocol) -> None:
     task = read_section(f"tasks.{name}", TaskSettings)
     if (file := task.split.file) and not Path(file).exists():
         raise UserError(f"there is no {file}. Copy EmoBox's data/{Path(file).name} there (data/folds/README.md).")
-    manifest, _ = build_manifest(task.corpus, read_section(f"corpora.{task.corpus}", AnyCorpusSettings))
+    manifest = build_manifest(task.corpus, read_section(f"corpora.{task.corpus}", AnyCorpusSettings)).rows
     labels = label_utterances(manifest, task, name)["label"].value_counts()
     wrong = [
         f"{label}: {labels.get(label, 0):,} instead of {count:,}"

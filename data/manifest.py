@@ -1,7 +1,8 @@
 """All utterances of a corpus, one row each: the common language of all later stages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -50,11 +51,22 @@ def check_corpus_folders(names: Iterable[str]) -> list[str]:
     return missing
 
 
-def build_manifest(name: str, settings: CorpusSettings) -> tuple[pd.DataFrame, pd.DataFrame | None]:
-    """Read a corpus.
+class Manifest(NamedTuple):
+    """What a corpus holds.
 
-    Returns:
-        Its manifest: `COLUMNS`, one row per utterance, sorted by id; and the folds that it brings, or None.
+    Attributes:
+        rows: `COLUMNS`, one row per utterance, sorted by id.
+        folds: those that it brings, ``id`` first; None if it has none.
+        notes: what had to be assumed, and what follows from it.
+    """
+
+    rows: pd.DataFrame
+    folds: pd.DataFrame | None
+    notes: Sequence[str]
+
+
+def build_manifest(name: str, settings: CorpusSettings) -> Manifest:
+    """Read a corpus.
 
     Raises:
         UserError: the folder is missing or not this corpus, ids are duplicate, an audio file is missing, or an
@@ -87,7 +99,8 @@ def build_manifest(name: str, settings: CorpusSettings) -> tuple[pd.DataFrame, p
         raise UserError(f"{root}: {exclude} leaves no utterance.")
     check_times(root, manifest)
     folds = corpus.folds
-    return manifest, None if folds is None else folds[folds["id"].isin(manifest["id"])].sort_values("id")
+    folds = None if folds is None else folds[folds["id"].isin(manifest["id"])].sort_values("id", ignore_index=True)
+    return Manifest(manifest, folds, corpus.notes)
 
 
 def _check_is_folder(name: str) -> None:

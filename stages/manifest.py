@@ -14,8 +14,8 @@ from stages.running import run_stage
 
 def main(name: str) -> None:
     corpus = read_section(f"corpora.{name}", AnyCorpusSettings)
-    manifest, folds = build_manifest(name, corpus)
-    speakers = int(manifest["speaker"].nunique())
+    manifest, folds, notes = build_manifest(name, corpus)
+    speakers = manifest["speaker"][manifest["speaker"] != ""].nunique()
     described = CorpusDescription(
         reader=corpus.reader, exclude=corpus.exclude, utterances=len(manifest), speakers=speakers
     )
@@ -23,6 +23,8 @@ def main(name: str) -> None:
     write_manifest_folder(manifest_folder(name), manifest, {name: described}, folds, manifest_index(name), tables)
     codes = ", ".join(f"{code} {count}" for code, count in manifest["emotion"].value_counts().items())
     print(f"manifest {name}: {len(manifest):,} utterances of {speakers} speakers in {corpus_root(name)}: {codes}")
+    for note in notes:
+        print(f"note: {note}")
 
 
 if __name__ == "__main__":

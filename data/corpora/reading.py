@@ -35,7 +35,9 @@ class Corpus:
         utterances: all of them, in any order.
         folds: the folds it brings, for ``split.scheme: official``: ``id, fold`` or ``id, fold_0, fold_1, ...`` with
             roles; None if it has none.
+        notes: what had to be assumed, and what follows from it, a sentence each.
     """
 
     utterances: Sequence[Utterance]
     folds: pd.DataFrame | None = None
+    notes: Sequence[str] = ()

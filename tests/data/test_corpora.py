@@ -158,7 +158,7 @@ def link(source: Path, target: Path) -> None:
 def test_all_of_turevdb_is_read(within, tmp_path, monkeypatch):
     link(REAL_TUREVDB / within, tmp_path / "corpora/turkish")
     monkeypatch.chdir(tmp_path)
-    manifest, _ = build_manifest("turkish", CorpusSettings(reader="turevdb"))
+    manifest = build_manifest("turkish", CorpusSettings(reader="turevdb")).rows
     assert len(manifest) == 1735
     assert Counter(manifest["emotion"]) == {"kz": 487, "sk": 408, "mt": 357, "hl": 483}
     assert sorted(manifest["speaker"].unique()) == ["1157", "1234", "1358", "1984", "6783", "7895"]
@@ -188,7 +188,7 @@ def demo(demo_corpus, tmp_path, monkeypatch):
     """The demo corpus in its place: exclude -> manifest."""
     link(demo_corpus, tmp_path / "corpora/demo")
     monkeypatch.chdir(tmp_path)
-    return lambda **exclude: build_manifest("demo", CorpusSettings(reader="demo", exclude=exclude))[0]
+    return lambda **exclude: build_manifest("demo", CorpusSettings(reader="demo", exclude=exclude)).rows
 
 
 def test_manifest_survives_the_disk(demo, tmp_path):

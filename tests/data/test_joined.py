@@ -36,7 +36,7 @@ def manifests(tmp_path_factory) -> dict[str, pd.DataFrame]:
         patch.chdir(tmp_path_factory.mktemp("joined"))
         write_emodb(Path("corpora/emodb"))
         write_turevdb(Path("corpora/turevdb"))
-        return {name: build_manifest(name, CorpusSettings(reader=name))[0] for name in READERS}
+        return {name: build_manifest(name, CorpusSettings(reader=name)).rows for name in READERS}
 
 
 @pytest.fixture(scope="module")

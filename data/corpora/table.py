@@ -1,0 +1,201 @@
+"""Any corpus of audio files and a table, or of audio files whose paths say what they are. No code is needed for it.
+
+::
+
+    corpora:
+      ours:
+        reader: table
+        table: labels.csv                      # in corpora/ours or in data/tables/ours
+        columns: {path: file, emotion: label, speaker: who}
+
+      theirs:
+        reader: table
+        pattern: (?P<speaker>[A-Z]+)/(?P<emotion>[a-z]+)_\\d+\\.wav$
+
+Where both are given, the pattern says what the table lacks.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+from typing import Annotated
+
+import pandas as pd
+from pydantic import AfterValidator, model_validator
+
+from data.corpora.reading import Corpus, Source
+from data.corpora.rows import FIELDS, corpus_of_rows
+from data.corpus_settings import CorpusSettings
+from data.errors import UserError, listed, nearest
+from data.folder_listing import matching, walk_files
+from data.table_files import find_table, read_table
+
+AUDIO_ENDINGS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aiff", ".aif", ".au", ".sph", ".w64", ".caf")
+
+_COLUMNS = [*FIELDS, "fold"]
+
+
+def _known_columns(columns: dict[str, str]) -> dict[str, str]:
+    for name in columns:
+        if name not in _COLUMNS:
+            raise ValueError(f"no such column {name!r}{nearest(name, _COLUMNS)} (there are {', '.join(_COLUMNS)})")
+    return columns
+
+
+def _known_groups(pattern: str | None) -> str | None:
+    if pattern is None:
+        return None
+    try:
+        groups = re.compile(pattern).groupindex
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    allowed = [name for name in _COLUMNS if name != "path"]
+    if not groups:
+        raise ValueError("it has no named groups, such as (?P<emotion>[a-z]+)")
+    for name in groups:
+        if name not in allowed:
+            raise ValueError(f"no such group {name!r}{nearest(name, allowed)} (there are {', '.join(allowed)})")
+    return pattern
+
+
+class Parameters(CorpusSettings):
+    """``corpora.<name>`` with ``reader: table``.
+
+    Attributes:
+        table: a CSV, TSV, JSONL, Parquet or Excel file in the corpus's folder or in data/tables/<name>.
+        columns: manifest column -> the table's; ``path`` is needed, and ``fold`` may be one.
+        pattern: a regular expression that is searched in each path below the corpus's folder, with forward slashes; its
+            named groups are manifest columns.
+        files: which files there are, e.g. ``wav/**/*.wav``; null: all audio files, or those that the table names.
+    """
+
+    table: str | None = None
+    columns: Annotated[dict[str, str], AfterValidator(_known_columns)] = {}
+    pattern: Annotated[str | None, AfterValidator(_known_groups)] = None
+    files: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them_says_what_there_is(self):
+        if self.table is None and self.pattern is None:
+            raise ValueError("give a table with its columns, a pattern over the paths, or both")
+        if (self.table is None) != (not self.columns):
+            raise ValueError("table and columns go together")
+        if self.table is not None and "path" not in self.columns:
+            raise ValueError("columns needs path, the table's column with the audio files")
+        if self.table is not None and (self.table.startswith(("/", "..")) or "\\" in self.table):
+            raise ValueError(
+                f"table: {self.table!r}: expected a path below the corpus's folder or data/tables, with forward slashes"
+            )
+        if both := sorted(set(self.columns) & set(re.compile(self.pattern or "").groupindex)):
+            raise ValueError(f"columns and pattern both say {', '.join(both)}; leave it to one of them")
+        return self
+
+
+def read_corpus(source: Source) -> Corpus:
+    """Read the table, the paths, or both.
+
+    Raises:
+        UserError: no such table or column, files that are not there, paths that the pattern does not match, or rows
+            that contradict each other.
+    """
+    settings = source.settings
+    files = [path for path in walk_files(source.root) if path.lower().endswith(AUDIO_ENDINGS)]
+    if settings.files is not None:
+        files = matching(files, settings.files)
+    if not files:
+        wanted = f"no file is like {settings.files}" if settings.files else "no audio file"
+        raise UserError(f"{source.root}: {wanted}. The corpus's folder, or a link to it, goes there.")
+    notes: list[str] = []
+    if settings.table is None:
+        rows = pd.DataFrame({"path": files}, index=pd.RangeIndex(1, len(files) + 1))
+    else:
+        rows, notes = _read_rows(source, files)
+    if settings.pattern is not None:
+        rows = rows.assign(**_matched(rows["path"], source))
+    return corpus_of_rows(source, rows, notes)
+
+
+def _read_rows(source: Source, files: list[str]) -> tuple[pd.DataFrame, list[str]]:
+    """The table's columns by their names here, the paths as they are in the corpus's folder."""
+    where = f"corpora.{source.name}"
+    path = find_table(source.settings.table, source.root, source.tables, f"{where}.table")
+    table, notes = read_table(path)
+    for name, column in source.settings.columns.items():
+        if column not in table:
+            raise UserError(
+                f"{where}.columns.{name}: {path} has no column {column!r}{nearest(column, table)} "
+                f"(there are {', '.join(table)})"
+            )
+    rows = pd.DataFrame({name: table[column] for name, column in source.settings.columns.items()})
+    nameless = rows.index[rows["path"] == ""]
+    if len(nameless):
+        raise UserError(f"{path}: {len(nameless)} rows have no path:\n{listed([f'row {row}' for row in nameless])}")
+    found = locate_files(rows["path"].unique(), files)
+    missing = sorted(name for name, file in found.items() if file is None)
+    if missing:
+        raise UserError(
+            f"{path}: {len(missing)} of {len(found)} files are not in {source.root}, whose paths look like "
+            f"{files[0]}:\n{listed(missing)}"
+        )
+    return rows.assign(path=rows["path"].map(found)), notes
+
+
+def locate_files(names: Iterable[str], files: list[str]) -> dict[str, str | None]:
+    """Find the files that a table names.
+
+    A name may have backslashes, lack the ending, begin further down than the corpus's folder, or further up, as long as
+    only one file fits. Letters with accents may be written as one or as two characters.
+
+    Args:
+        names: as the table has them.
+        files: all audio files, relative to the corpus's folder.
+
+    Returns:
+        Name -> the file; None where there is none, or several.
+    """
+    ends: dict[int, dict[str, list[str]]] = {}  # how many trailing parts -> these parts -> the files that have them
+    wholes: dict[str, list[str]] = {}
+    for file in files:
+        wholes.setdefault(_without_ending(file), []).append(file)
+
+    def ending_in(parts: list[str]) -> list[str]:
+        if len(parts) not in ends:
+            ends[len(parts)] = {}
+            for whole, same in wholes.items():
+                ends[len(parts)].setdefault("/".join(whole.split("/")[-len(parts) :]), []).extend(same)
+        return ends[len(parts)].get("/".join(parts), [])
+
+    known = set(files)
+    found = {}
+    for name in names:
+        path = name.replace("\\", "/").removeprefix("./")
+        if path in known:
+            found[name] = path
+            continue
+        parts = _without_ending(path).lstrip("/").split("/")
+        shorter = (wholes.get("/".join(parts[-count:]), []) for count in range(len(parts) - 1, 0, -1))
+        fitting = ending_in(parts) or next((same for same in shorter if same), [])
+        same_ending = [file for file in fitting if file.lower().endswith(PurePosixPath(path).suffix.lower())]
+        fitting = same_ending or fitting
+        found[name] = fitting[0] if len(fitting) == 1 else None
+    return found
+
+
+def _without_ending(path: str) -> str:
+    """A path without the ending of an audio file, its accents as one character each."""
+    path = unicodedata.normalize("NFC", path)
+    return path.rpartition(".")[0] if path.lower().endswith(AUDIO_ENDINGS) else path
+
+
+def _matched(paths: pd.Series, source: Source) -> dict[str, list[str]]:
+    """What the pattern's groups find in the paths."""
+    pattern = re.compile(source.settings.pattern)
+    matches = [pattern.search(path) for path in paths]
+    without = [path for path, match in zip(paths, matches, strict=True) if match is None]
+    if without:
+        raise UserError(
+            f"corpora.{source.name}.pattern: {len(without)} of {len(paths)} paths do not match. Change the pattern, or "
+            f"say with files which ones there are (e.g. files: wav/*.wav):\n{listed(without)}"
+        )
+    return {name: [match[name] or "" for match in matches] for name in pattern.groupindex}
