@@ -315,7 +315,7 @@ class FeatureData(Result):
         clips: how many.
         seconds: of the task's utterances before they were cut.
         share_cut: of them, the share that clips leave out.
-        frame_rate: frames per second.
+        frame_rate: frames per second; 0 where a clip is one frame.
         recipe: what determines the features.
         encoders: the checkpoints that made them, with their revisions; none of features without weights.
         provenance: the ways in which they were computed.

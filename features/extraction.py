@@ -4,19 +4,18 @@ import platform
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from data.clip_keys import clip_columns, keys_of
-from data.clips import clips_recipe, open_clips, read_samples
+from data.clip_keys import clip_columns
+from data.clips import clips_recipe, open_clips
 from data.errors import UserError
 from data.measured import peak_memory, restart_gpu_peak
 from data.shards import Shard, content_digest
-from features.encoder import Encoder
+from features.encoder import Clip, Encoder, clips_in
 from features.kinds import version_line
 from features.settings import KindSettings
 from features.store import FeatureWriter, UnstorableError
@@ -31,7 +30,7 @@ class _Batch:
 
     indices: list[int]
     num_frames: int
-    inputs: list[np.ndarray]
+    inputs: list
 
 
 def recipe_of(settings: KindSettings, encoder: Encoder, clips: Shard) -> dict:
@@ -51,12 +50,15 @@ def recipe_of(settings: KindSettings, encoder: Encoder, clips: Shard) -> dict:
 
 def content_of(settings: KindSettings, encoder: Encoder, clips: Shard) -> dict:
     """All that determines a shard of features but the compute type, for its fingerprint."""
-    return {
+    content = {
         "version": version_line(settings),
         "shard": clips.path.stem,
         "recipe": recipe_of(settings, encoder, clips),
         "clips": content_digest(clips.path),
     }
+    if sources := encoder.sources(clips_in(clips)):
+        content["sources"] = sources
+    return content
 
 
 def open_shards(folder: Path, encoder: Encoder) -> list[Shard]:
@@ -68,8 +70,7 @@ def open_shards(folder: Path, encoder: Encoder) -> list[Shard]:
     shards = [open_clips(path) for path in sorted(folder.glob("*.h5"))]
     if not shards:
         raise UserError(f"{folder}: no clips here. Run `dvc repro`, or `dvc pull preprocess`.")
-    for clips in shards:
-        check_clips(clips, encoder)
+    check_clips(shards, encoder)
     return shards
 
 
@@ -104,8 +105,9 @@ def extract_shard(
     device = encoder.device.type
     restart_gpu_peak(device)
     start = time.perf_counter()
-    check_clips(clips, encoder)
-    num_frames = [encoder.num_frames(count) for count in clips.lengths.tolist()]
+    check_clips([clips], encoder)
+    every = clips_in(clips)
+    num_frames = [encoder.frames_of(clip) for clip in every]
     with (
         FeatureWriter(
             path,
@@ -119,7 +121,7 @@ def extract_shard(
             provenance=_provenance(encoder),
             cautions=encoder.cautions,
         ) as features,
-        _ReadAhead(_batches(clips, num_frames, encoder, batch_size)) as batches,
+        _ReadAhead(_batches(every, num_frames, encoder, batch_size)) as batches,
         _WriteBehind(features, advice=encoder.advice) as writer,
     ):
         for batch in batches:
@@ -140,33 +142,36 @@ def _provenance(encoder: Encoder) -> dict:
     }
 
 
-def check_clips(clips: Shard, encoder: Encoder) -> None:
+def check_clips(shards: Sequence[Shard], encoder: Encoder) -> None:
     """Refuse clips that an encoder cannot take.
 
     Raises:
         UserError: another sample rate than the encoder's, or clips that are too short or too long.
     """
-    if clips.attributes["sample_rate"] != encoder.sample_rate:
-        raise UserError(
-            f"{clips.path}: clips of {clips.attributes['sample_rate']} Hz, but {encoder.name} "
-            f"expects {encoder.sample_rate} Hz; change features.<set>.clips.sample_rate."
-        )
+    for clips in shards:
+        if encoder.sample_rate and clips.attributes["sample_rate"] != encoder.sample_rate:
+            raise UserError(
+                f"{clips.path}: clips of {clips.attributes['sample_rate']} Hz, but {encoder.name} "
+                f"expects {encoder.sample_rate} Hz; change features.<set>.clips.sample_rate."
+            )
     try:
-        encoder.check_lengths(keys_of(clips), clips.lengths.tolist())
+        encoder.check_clips([clip for clips in shards for clip in clips_in(clips)])
     except UserError as error:
-        raise UserError(f"{clips.path}: {error}") from None
+        raise UserError(f"{shards[0].path.parent}: {error}") from None
 
 
-def _batches(clips: Shard, num_frames: list[int], encoder: Encoder, batch_size: int | None) -> Iterator[_Batch]:
+def _batches(
+    clips: Sequence[Clip], num_frames: list[int], encoder: Encoder, batch_size: int | None
+) -> Iterator[_Batch]:
     """Batches of clips with the same number of frames, longest first, so that a lack of memory shows at once."""
-    order = sorted(range(len(clips.ids)), key=lambda index: (-num_frames[index], index))
+    order = sorted(range(len(clips)), key=lambda index: (-num_frames[index], index))
     while order:
         frames = num_frames[order[0]]
-        seconds = encoder.encoded_seconds(int(clips.lengths[order[0]]))
+        seconds = encoder.seconds_of(clips[order[0]])
         most = batch_size or max(1, round(_BATCH_SECONDS[encoder.device.type] / seconds))
         indices = [index for index in order[:most] if num_frames[index] == frames]
         order = order[len(indices) :]
-        yield _Batch(indices, frames, [encoder.prepare(read_samples(clips, index)) for index in indices])
+        yield _Batch(indices, frames, [encoder.input_of(clips[index]) for index in indices])
 
 
 def _encode(batch: _Batch, encoder: Encoder) -> list[torch.Tensor]:
@@ -175,7 +180,7 @@ def _encode(batch: _Batch, encoder: Encoder) -> list[torch.Tensor]:
         return [layer[:, : batch.num_frames] for layer in encoder.encode(batch.inputs)]
     except torch.OutOfMemoryError as error:
         if len(batch.indices) == 1:
-            seconds = batch.num_frames * encoder.stride / encoder.sample_rate
+            seconds = batch.num_frames / encoder.frame_rate
             raise UserError(
                 f"out of GPU memory on a single clip of {seconds:.1f} s; shorten the clips "
                 "(features.<set>.clips.seconds) or set runtime.device: cpu."

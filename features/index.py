@@ -5,6 +5,7 @@ corpora are joined although some of them may not be here: ``<output>/joined.json
 and their SHA-256, and `features.store.FeatureSet` follows it. Nothing is copied.
 """
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -15,15 +16,21 @@ from data.errors import UserError
 from data.json_files import write_json
 from data.not_wanted import why_not_wanted
 from data.shards import content_digest
+from data.table_files import table_digests
 from features.store import JOINED, FeatureSet, SetName
 
 
-def describe_store(folder: Path) -> dict:
+def describe_store(folder: Path, source: Path | None = None) -> dict:
     """What there is to know of ``features/<set>/<corpus>`` without it: the content of its index file.
+
+    Args:
+        folder: of the features.
+        source: of the files that they were read from, if they were.
 
     Returns:
         ``wanted``; where it is true, also the ``recipe``, the number of ``utterances``, the ids of ``skipped`` ones,
-        and ``shards``: file name -> SHA-256. The same features have the same description.
+        and ``shards``: file name -> SHA-256, and where they were read from files the ``source``'s digest. The same
+        features have the same description.
 
     Raises:
         UserError: there are no features, or damaged ones.
@@ -37,7 +44,22 @@ def describe_store(folder: Path) -> dict:
         "utterances": len(features.ids),
         "skipped": sorted(features.skipped),
         "shards": {shard.path.name: content_digest(shard.path) for shard in features.shards},
+        **({"source": digest_of_files(source)} if source else {}),
     }
+
+
+def source_digest(source: Path, index: Path) -> str:
+    """What names the files that features are read from: their digest or, where they are not here, the index's, so that
+    nothing asks a colleague for them."""
+    if source.exists() or not index.is_file():
+        return digest_of_files(source)
+    return json.loads(index.read_text()).get("source") or digest_of_files(source)
+
+
+def digest_of_files(folder: Path) -> str:
+    """SHA-256 of all files of a folder, by path and content."""
+    lines = "".join(f"{digest}  {path}\n" for path, digest in sorted(table_digests(folder).items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def is_wanted(index: Path) -> bool:

@@ -29,6 +29,6 @@ class LogmelEncoder(MelEncoder):
         return decibels
 
 
-def open_encoder(settings: LogmelSettings, device: torch.device) -> LogmelEncoder:
+def open_encoder(settings: LogmelSettings, device: torch.device, source: None = None) -> LogmelEncoder:
     """The encoder of a feature set; it computes on the CPU, whatever the device."""
     return LogmelEncoder(settings)

@@ -15,7 +15,7 @@ import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
-from features.encoder import Encoder
+from features.encoder import AudioEncoder
 from features.settings import KindSettings
 
 _SMALLEST_POWER = 1e-10  # -100 dB
@@ -74,7 +74,7 @@ class MelSettings(KindSettings):
         return [0]
 
 
-class MelEncoder(Encoder):
+class MelEncoder(AudioEncoder):
     """Values made of the mel bands of one clip after the other, and their deltas.
 
     Frame t is centred at sample ``t * hop_length``, with zeros before and after the clip, so a clip of n samples has

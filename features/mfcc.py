@@ -50,6 +50,6 @@ class MfccEncoder(MelEncoder):
         return dct(decibels, axis=1, norm="ortho")[:, : self._settings.n_mfcc]
 
 
-def open_encoder(settings: MfccSettings, device: torch.device) -> MfccEncoder:
+def open_encoder(settings: MfccSettings, device: torch.device, source: None = None) -> MfccEncoder:
     """The encoder of a feature set; it computes on the CPU, whatever the device."""
     return MfccEncoder(settings)

@@ -8,11 +8,11 @@ from torch import nn
 
 from data.errors import UserError
 from features.checkpoints import Checkpoint, resolve_revision
-from features.encoder import Encoder
+from features.encoder import AudioEncoder
 from features.ssl import SslSettings, is_untrained
 
 
-class PretrainedEncoder(Encoder):
+class PretrainedEncoder(AudioEncoder):
     """A frozen encoder, ready to encode.
 
     Matrix products and convolutions run in the compute type; the residual stream and all normalisations after the

@@ -7,6 +7,8 @@ from typing import Literal
 from data.clips import ClipsSettings
 from data.settings import Settings
 
+Storage = Literal["float16", "float32", "int8"]
+
 
 class KindSettings(Settings):
     """One feature set, ``features.<set>``; each kind adds its own parameters.
@@ -14,13 +16,13 @@ class KindSettings(Settings):
     Attributes:
         kind: a key of `features.kinds.KINDS`.
         clips: the clips to encode.
-        storage: element type of the stored frames; ``int8`` keeps an offset and a scale per utterance and dimension,
-            and takes half of the bytes.
+        storage: element type of the stored frames. ``int8`` keeps an offset and a scale per utterance and dimension,
+            and takes half of ``float16``'s bytes; ``float32`` is for values that do not fit ``float16``.
     """
 
     kind: str
     clips: ClipsSettings
-    storage: Literal["float16", "int8"] = "float16"
+    storage: Storage = "float16"
 
     @abstractmethod
     def known_layers(self) -> list[int] | None:
@@ -33,6 +35,10 @@ class KindSettings(Settings):
             own: the `Encoder.compute_type` of this machine.
         """
         return [own]
+
+    def source_folder(self, feature_set: str, corpus: str) -> Path | None:
+        """The folder of files that a corpus's frames are read from; None where they are computed from clips."""
+        return None
 
     @property
     def checkpoint_folder(self) -> Path | None:

@@ -92,12 +92,13 @@ def untrained_parts(checkpoint: str) -> tuple[int, int]:
     return int(parts["seed"] or 0), int(parts["layers"] or 12)
 
 
-def open_encoder(settings: SslSettings, device: torch.device) -> Encoder:
+def open_encoder(settings: SslSettings, device: torch.device, source: None = None) -> Encoder:
     """Load a frozen encoder.
 
     Args:
         settings: which checkpoint, which layers, how clips are put before it.
         device: where to compute.
+        source: not used.
 
     Raises:
         UserError: the checkpoint cannot be loaded, is no speech encoder that we know, or has fewer layers.

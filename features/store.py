@@ -29,6 +29,7 @@ from features.quantisation import Noise, quantise, restore
 
 KIND = "emocache-features"
 JOINED = "joined.json"  # the parts of a joined set
+_ELEMENTS = {"float16": "f2", "float32": "f4"}
 
 
 class UnstorableError(UserError):
@@ -44,7 +45,7 @@ class FeatureWriter:
         num_frames: of each clip [N].
         seconds: of each uncut utterance [N].
         recipe: what determines the frames; it names their ``layers``, ``dimension`` and ``storage``.
-        frame_rate: frames per second.
+        frame_rate: frames per second; 0 where a clip is one frame.
         fingerprint: of the content.
         provenance: what made it: ``checkpoint``, ``revision``, ``compute_dtype``, ``device``, ``versions``.
         cautions: what a reader of results must know: a code and a sentence.
@@ -142,7 +143,7 @@ def stored_form(frames: np.ndarray, layer: int, storage: str) -> dict[str, np.nd
         if storage == "int8":
             names = _layer_name(layer), f"offset_{layer}", f"scale_{layer}"
             return dict(zip(names, quantise(frames), strict=True))
-        return {_layer_name(layer): frames.astype(np.float16)}
+        return {_layer_name(layer): frames.astype(storage)}
 
 
 def _layer_name(layer: int) -> str:
@@ -160,7 +161,7 @@ def _layer_rows(recipe: dict) -> list[Rows]:
                 Rows(f"scale_{layer}", "f2", shape, per="utterance"),
             ]
         else:
-            rows.append(Rows(_layer_name(layer), "f2", shape))
+            rows.append(Rows(_layer_name(layer), _ELEMENTS[recipe["storage"]], shape))
     return rows
 
 
@@ -360,7 +361,7 @@ class FeatureSet:
     def worst_noise(self) -> tuple[float, int, int] | None:
         """The largest noise of int8, as a share of its dimension's deviation, with its layer and dimension.
 
-        None where frames are stored as float16.
+        None where frames are not stored as int8.
         """
         if not self.is_quantised:
             return None
@@ -369,7 +370,7 @@ class FeatureSet:
         return float(noise[layer].max()), layer, int(noise[layer].argmax())
 
     def noise_sentence(self) -> str | None:
-        """What `worst_noise` says, as a sentence; None where frames are stored as float16."""
+        """What `worst_noise` says, as a sentence; None where frames are not stored as int8."""
         if (worst := self.worst_noise()) is None:
             return None
         share, layer, dimension = worst
@@ -425,7 +426,7 @@ class FeatureSet:
         return layers
 
     def frames(self, key: str, layer: int) -> np.ndarray:
-        """One clip's frames [T, D]: float16, a view of the memory map, or float32, if they are stored as int8.
+        """One clip's frames [T, D]: as stored, a view of the memory map, or float32, if they are stored as int8.
 
         Raises:
             UserError: the clip or the layer is not stored.
@@ -452,7 +453,7 @@ class FeatureSet:
 
     @property
     def frame_rate(self) -> float:
-        """Frames per second."""
+        """Frames per second; 0 where a clip is one frame."""
         return float(self.shards[0].attributes["frame_rate"])
 
     @property

@@ -36,11 +36,11 @@ def attention_of_examples(evaluation: Evaluation, wanted: Sequence[str]) -> pd.D
         wanted: ids of utterances, of this task or of others; with none, some are chosen.
 
     Returns:
-        As `attention_over_time`.
+        As `attention_over_time`; empty also where an utterance is one frame.
     """
     predictions = evaluation.predictions
     first = predictions[predictions["seed"] == predictions["seed"].min()].reset_index(drop=True)
-    if not evaluation.attention:
+    if not evaluation.attention or not evaluation.details.training.features.frame_rate:
         return attention_over_time(first.head(0), [], frame_rate=1)
     chosen = choose_examples(first, wanted)
     attention = [evaluation.attention[row] for row in chosen.index]

@@ -1,5 +1,5 @@
 """models/, training/, features/, ... -> artifacts/code/: the code that each stage, head and feature set depends on, and
-the tables that each corpus's manifest does.
+the files beside a corpus that its manifest and its imported features do.
 """
 
 import shutil
@@ -8,10 +8,12 @@ from pathlib import Path
 from data.manifest import corpus_root, tables_folder
 from data.manifest_folder import indexed_tables
 from data.table_files import table_digests
+from features.index import source_digest
 from features.kinds import FeatureSettings, version_line
+from features.settings import KindSettings
 from models import HEADS
 from stages.closure import ROOT, describe_code
-from stages.layout import ARTIFACTS, manifest_index
+from stages.layout import ARTIFACTS, features_index, manifest_index
 from stages.params import Key, read_section
 from stages.running import run_stage
 
@@ -26,16 +28,24 @@ def main() -> None:
         (folder / stage).write_text(describe_code(f"stages.{stage}"))
     for model in HEADS:
         (folder / f"train-{model}").write_text(training_code(model))
-    for name, settings in read_section("features", dict[Key, FeatureSettings]).items():
-        (folder / f"extract-{name}").write_text(version_line(settings))
-    for name in read_section("corpora", dict[Key, dict]):
-        (folder / f"manifest-{name}").write_text(tables_of(name))
+    feature_sets = read_section("features", dict[Key, FeatureSettings])
+    for corpus in read_section("corpora", dict[Key, dict]):
+        (folder / f"manifest-{corpus}").write_text(tables_of(corpus))
+        for name, settings in feature_sets.items():
+            (folder / f"extract-{corpus}-{name}").write_text(extraction_code(settings, name, corpus))
 
 
 def training_code(model: str, root: Path = ROOT) -> str:
     """The code that trains a head: what the registry names, its file, the training loop, the reading of features."""
     parts = "".join(f"{part.__module__}.{part.__qualname__}\n" for part in HEADS[model])
     return parts + describe_code("stages.train", *(part.__module__ for part in HEADS[model]), root=root)
+
+
+def extraction_code(settings: KindSettings, feature_set: str, corpus: str) -> str:
+    """What a corpus's features depend on as code: the version of their kind, and the files that they are read from."""
+    source = settings.source_folder(feature_set, corpus)
+    files = f"{source_digest(source, features_index(corpus, feature_set))}  {source}\n" if source else ""
+    return version_line(settings) + files
 
 
 def tables_of(corpus: str) -> str:

@@ -28,7 +28,8 @@ def main(corpus: str, feature_set: str) -> None:
         print(f"extract {feature_set} of {corpus}: nothing to do: {reason}")
     else:
         _extract(corpus, feature_set)
-    write_json(features_index(corpus, feature_set), describe_store(output))
+    source = read_params().features[feature_set].source_folder(feature_set, corpus)
+    write_json(features_index(corpus, feature_set), describe_store(output, source))
 
 
 def _extract(corpus: str, feature_set: str) -> None:
@@ -37,7 +38,7 @@ def _extract(corpus: str, feature_set: str) -> None:
     source, output = clips_folder(corpus, feature_set), features_folder(corpus, feature_set)
     name, measured = f"extract {feature_set} of {corpus}", ARTIFACTS / "measured/features" / feature_set / corpus
     batch_size = None if runtime.batch_size == "auto" else runtime.batch_size
-    encoder = open_encoder(settings, runtime.choose_device())
+    encoder = open_encoder(settings, runtime.choose_device(), settings.source_folder(feature_set, corpus))
     shards = open_shards(source, encoder)
     wanted = [_alternatives(settings, encoder, clips) for clips in shards]
     clips_of = {piece: clips for clips, pieces in zip(shards, wanted, strict=True) for piece in pieces}
