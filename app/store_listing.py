@@ -48,13 +48,12 @@ def describe_features(root: Path, name: str) -> str:
     if not any(folder.glob("*.h5")):
         return "  ".join(f"{value}" for value in _row(folder) if value)
     features = FeatureSet(folder, verify=False)
-    recipe, seconds = features.recipe, features.recipe["clips"]["seconds"]
+    recipe = features.recipe
     own = {key: value for key, value in recipe.items() if key not in _SHARED}
     lines = [
         f"{name}: {recipe['kind']}, {', '.join(features.checkpoints)}, layers {_listed(features.layers)}, "
         f"{features.dimension} dimensions, {recipe['storage']}, "
-        f"clips {f'of at most {seconds:g} s' if seconds else 'of whole utterances'}, "
-        + ", ".join(f"{key} {_shortened(value)}" for key, value in own.items()),
+        f"clips {_lengths(recipe['clips'])}, " + ", ".join(f"{key} {_shortened(value)}" for key, value in own.items()),
         *_remarks(features),
         f"{'shard':<16}{'utterances':>12}{'frames':>12}{'MB':>10}  fingerprint   computed",
     ]
@@ -136,6 +135,13 @@ def _remarks(features: FeatureSet) -> list[str]:
 
 def _name(folder: Path) -> str:
     return f"{folder.parent.name}/{folder.name}"
+
+
+def _lengths(clips: dict) -> str:
+    """How long clips are, by their recipe."""
+    if clips["crop"] == "segments":
+        return f"of {clips['seconds']:g} s, one every {clips['hop']:g} s of an utterance"
+    return f"of at most {clips['seconds']:g} s" if clips["seconds"] else "of whole utterances"
 
 
 def _listed(layers: list[int]) -> str:

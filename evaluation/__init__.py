@@ -4,7 +4,7 @@
 - `runs`: everything the train stage wrote for one head
 - `results`: all figures as types; details.json is written and read here
 - `statistics`: intervals and tests over speakers
-- `groups`, `corpora`, `calibration`, `leakage`, `embedding`: one analysis each
+- `groups` (and `durations`), `corpora`, `calibration`, `leakage`, `embedding`: one analysis each
 - `attention`: how much each frame is attended to, in a file
 - `assessment`: everything that can be said of test predictions
 - `progress`: how the runs of a head were trained

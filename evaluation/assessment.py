@@ -11,6 +11,8 @@ from evaluation.results import Assessment, ClassScores, Ensemble, FoldScores, Me
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import Metric, speaker_bootstrap
 
+_KNOWN = ["id", "corpus", "gender", "session", "style", "dialog", "duration"]  # of a test utterance
+
 
 def assess_predictions(
     predictions: pd.DataFrame, splits: pd.DataFrame, classes: list[str], settings: EvaluateSettings
@@ -20,12 +22,14 @@ def assess_predictions(
     Args:
         predictions: ``id, speaker, fold, seed, label, predicted``, and ``p_<class>`` for each class or for none: then
             there is neither an ensemble of seeds nor a calibration.
-        splits: the task's utterances with their roles, corpus, gender, session, style and dialogue.
+        splits: the task's utterances with their roles, corpus, gender, session, style and dialogue, and their duration
+            (`evaluation.durations`) where it is known.
         classes: sorted.
         settings: of the bootstrap.
     """
     has_probabilities = f"p_{classes[0]}" in predictions
-    test = predictions.merge(splits[["id", "corpus", "gender", "session", "style", "dialog"]], on="id")
+    known = [column for column in _KNOWN if column in splits]
+    test = predictions.merge(splits[known], on="id")
     groups = assess_groups(test, classes, settings)
     by_seed = confusions_by(test, ["seed"], classes)
     by_fold_and_seed = confusions_by(test, ["fold", "seed"], classes)

@@ -1,14 +1,15 @@
-"""WA, UA, macro and weighted F1 by corpus, speaker, gender, session and style of the test utterances."""
+"""WA, UA, macro and weighted F1 by corpus, speaker, gender, session, style and duration of the test utterances."""
 
 import numpy as np
 import pandas as pd
 
 from data.metrics import METRICS, confusions_by
+from evaluation.durations import DURATIONS
 from evaluation.results import GroupScores, Interval, Spread
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import FEWEST_TO_TEST, speaker_bootstrap
 
-GROUPINGS = ("corpus", "speaker", "gender", "session", "style")
+GROUPINGS = ("corpus", "speaker", "gender", "session", "style", "duration")
 
 
 def assess_groups(test: pd.DataFrame, classes: list[str], settings: EvaluateSettings) -> list[GroupScores]:
@@ -23,8 +24,13 @@ def assess_groups(test: pd.DataFrame, classes: list[str], settings: EvaluateSett
         _assess_group(rows, grouping, group, classes, settings)
         for grouping in GROUPINGS
         if grouping in test and test[grouping].replace("", pd.NA).nunique() > 1
-        for group, rows in test[test[grouping] != ""].groupby(grouping)
+        for group, rows in sorted(test[test[grouping] != ""].groupby(grouping), key=lambda item: group_order(item[0]))
     ]
+
+
+def group_order(group: str) -> tuple[int, str]:
+    """By which groups of a grouping are sorted: durations ascend, all others follow the alphabet."""
+    return (DURATIONS.index(group) if group in DURATIONS else 0, group)
 
 
 def spread_over_speakers(groups: list[GroupScores]) -> Spread | None:

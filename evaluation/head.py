@@ -7,6 +7,7 @@ from data.task_description import TaskDescription
 from evaluation.assessment import assess_predictions
 from evaluation.cautions import feature_cautions, interval_cautions, task_cautions, training_cautions
 from evaluation.description import describe_features, describe_task
+from evaluation.durations import duration_name
 from evaluation.embedding import two_dimensions
 from evaluation.evaluation import Evaluation, predictions_table
 from evaluation.leakage import probe_runs
@@ -41,8 +42,9 @@ def evaluate_head(
         settings: of the bootstrap.
     """
     usable = splits[splits["id"].isin(features.seconds)].reset_index(drop=True)
+    durations = usable["id"].map(features.seconds).map(duration_name)
     test, classes = runs.test, runs.classes
-    assessment = assess_predictions(test, usable, classes, settings)
+    assessment = assess_predictions(test, usable.assign(duration=durations), classes, settings)
     data = describe_task(task, usable, num_skipped=len(splits) - len(usable))
     described = describe_features(features_name, features, usable)
     details = Details(

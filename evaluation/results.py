@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from data.cautions import Caution
 from data.task_description import TaskDescription
+from evaluation.statistics import FEWEST_TO_TEST
 
 
 class Result(BaseModel):
@@ -90,6 +91,11 @@ class GroupScores(Result):
     num_classes: int
     resampled: str
     metrics: dict[str, Interval]
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether there are enough utterances for intervals that mean anything."""
+        return self.utterances >= FEWEST_TO_TEST
 
 
 class Spread(Result):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from evaluation.comparison import Comparison, Incomparable
 from evaluation.evaluation import Evaluation
-from evaluation.results import Details, Interval
+from evaluation.results import Details, GroupScores, Interval
 from report.examples import Examples
 
 COLUMNS = ["panel", "item", "head", "value", "low", "high"]
@@ -49,9 +49,9 @@ def per_fold(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
 
 
 def groups(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
-    """UA, WA, macro and weighted F1 of every corpus, speaker, gender, session and style."""
+    """UA, WA, macro and weighted F1 of every corpus, speaker, gender, session, style and duration."""
     return pd.DataFrame(
-        _row(f"{shown} by {row.grouping}", row.group, head.head, *_with_interval(row.metrics[name]))
+        _row(f"{shown} by {row.grouping}", row.group, head.head, *_of_group(row, row.metrics[name]))
         | {"resampled": row.resampled}
         for head in _details(evaluations)
         for row in head.groups
@@ -141,6 +141,11 @@ def _details(evaluations: Sequence[Evaluation]) -> list[Details]:
 
 def _row(panel: str, item, head: str, value: float, low: float, high: float) -> dict:
     return dict(zip(COLUMNS, (panel, item, head, value, low, high), strict=True))
+
+
+def _of_group(row: GroupScores, interval: Interval) -> tuple[float, float | None, float | None]:
+    """A group's value; with its interval where there are enough utterances for one."""
+    return _with_interval(interval) if row.has_intervals else (interval.value, None, None)
 
 
 def _with_interval(interval: Interval) -> tuple[float, float, float]:

@@ -9,7 +9,7 @@ from data.cautions import Caution, Kind, Severity
 from data.errors import UserError, nearest
 from evaluation.comparison import Comparison, Incomparable, compare_heads
 from evaluation.evaluation import Evaluation
-from evaluation.groups import GROUPINGS
+from evaluation.groups import GROUPINGS, group_order
 from evaluation.results import Details, FeatureData, GroupScores
 from evaluation.settings import EvaluateSettings
 from report import figures, wording
@@ -167,7 +167,8 @@ class TaskSection:
                         groups.setdefault(row.group, {})[head.head] = row
             if groups:
                 tables[grouping] = [
-                    GroupRow(next(iter(by_head.values())), by_head) for _, by_head in sorted(groups.items())
+                    GroupRow(next(iter(groups[group].values())), groups[group])
+                    for group in sorted(groups, key=group_order)
                 ]
         return tables
 

@@ -92,7 +92,7 @@ def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
         job.measurement,
         job.fingerprint,
         device=job.device,
-        utterances=len(train.ids),
+        utterances=len(job.roles["train"].ids),
         seconds_per_epoch=seconds_per_epoch,
         predicted=sum(map(len, predicted.values())),
         predict_seconds=predict_seconds,

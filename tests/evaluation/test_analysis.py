@@ -12,6 +12,7 @@ from data.metrics import confusions_by, unweighted_accuracy
 from evaluation.attention import read_attention, write_attention
 from evaluation.calibration import reliability
 from evaluation.comparison import Comparison, Incomparable, compare_heads
+from evaluation.durations import duration_name
 from evaluation.embedding import two_dimensions
 from evaluation.groups import assess_groups, spread_over_speakers
 from evaluation.leakage import probe_fold, probe_runs
@@ -244,6 +245,22 @@ def test_groups_are_speakers_genders_and_styles_with_what_their_intervals_are_ov
     assert spread.range == pytest.approx(max(values) - min(values))
     dialogs = assess_groups(with_people(predictions(lambda _: 0.5), dialogs=True), CLASSES, SETTINGS)
     assert {row.resampled for row in dialogs if row.grouping == "speaker"} == {"dialogues"}
+
+
+def test_durations_ascend_and_a_group_of_few_utterances_has_no_interval():
+    table = with_people(predictions(lambda _: 0.5, speakers=9))
+    seconds = table["id"].str.split("-").str[1].astype(int).map(lambda number: 0.6 * number + 0.4)
+    rows = assess_groups(table.assign(duration=seconds.map(duration_name)), CLASSES, SETTINGS)
+    by = {row.group: row for row in rows if row.grouping == "duration"}
+    assert list(by) == ["up to 1 s", "1 to 2 s", "2 to 3 s", "3 to 5 s", "5 to 10 s", "over 10 s"]
+    assert by["up to 1 s"].utterances == 2 * 9  # 0.4 and 1.0 s
+    assert by["over 10 s"].utterances == int((seconds[table["seed"] == 1] > 10).sum())
+    few = table["id"].isin(table["id"].unique()[:7])
+    groups = assess_groups(table.assign(duration=np.where(few, "up to 1 s", "1 to 2 s")), CLASSES, SETTINGS)
+    assert {row.group: row.has_intervals for row in groups if row.grouping == "duration"} == {
+        "up to 1 s": False,
+        "1 to 2 s": True,
+    }
 
 
 def test_confusions_by_is_a_groupby():
