@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -79,7 +79,9 @@ def read_emobox(folder: Path, labelled: pd.DataFrame, manifest: pd.DataFrame) ->
 
     Source: Ma et al. 2024, "EmoBox: Multilingual Multi-corpus Speech Emotion Recognition Toolkit and Benchmark".
     """
-    rows = pd.DataFrame(_emobox_rows(folder), columns=["fold", "role", "path", "emotion"]).drop_duplicates()
+    lists = emobox_lists(folder)
+    lines = [(*key, *row[1:]) for key, path in lists.items() for row in emobox_rows([path])]
+    rows = pd.DataFrame(lines, columns=["fold", "role", "path", "emotion"]).drop_duplicates()
     if rows.empty:
         raise UserError(
             f"split.file: no fold_<k>/<corpus>_train_fold_<k>.jsonl in {folder}. Copy EmoBox's data/<corpus> there."
@@ -106,15 +108,24 @@ def read_emobox(folder: Path, labelled: pd.DataFrame, manifest: pd.DataFrame) ->
     return folds.reindex(labelled["id"]).fillna("").set_index(labelled.index)
 
 
-def _emobox_rows(folder: Path) -> Iterator[tuple[int, str, str, str]]:
-    """Fold, role, path within the corpus and emotion, of every line."""
-    lists = {}  # fold and role -> file; of two spellings the one with the underscore
+def emobox_lists(folder: Path) -> dict[tuple[int, str], Path]:
+    """Fold and role -> the list; of two spellings the one with the underscore."""
+    lists = {}
     for path in sorted(folder.glob("fold*/*.jsonl")):
         if name := _EMOBOX_FILE.fullmatch(path.name):
             fold_and_role = int(name["fold"]), _EMOBOX_ROLES[name["role"]]
             if name["spelling"] or fold_and_role not in lists:
                 lists[fold_and_role] = path
-    for (fold, role), path in sorted(lists.items()):
+    return dict(sorted(lists.items()))
+
+
+def emobox_rows(paths: Iterable[Path]) -> Iterator[tuple[str, str, str]]:
+    """Id (the key without the corpus's name and the ending), path within the corpus, and emotion, of every line.
+
+    Raises:
+        UserError: a line that is none of EmoBox's.
+    """
+    for path in paths:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             if not line.strip():
                 continue
@@ -122,12 +133,13 @@ def _emobox_rows(folder: Path) -> Iterator[tuple[int, str, str, str]]:
                 row = json.loads(line)
                 file = row["wav"] if "wav" in row else row["audio"]
                 emotion = row["emo"] if "emo" in row else row["label"]
-                _, _, within = file.split("/", 2)  # downloads/<corpus>/
+                _, corpus, within = file.split("/", 2)  # downloads/<corpus>/
+                key = str(row.get("key") or within).removeprefix(f"{corpus}-")
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise UserError(
                     f"{path}, line {number}: expected a JSON object with wav (downloads/<corpus>/...) and emo."
                 ) from None
-            yield fold, role, within, emotion
+            yield key.removesuffix(PurePosixPath(within).suffix), within, emotion
 
 
 def _telling_parts(*tables: pd.Series) -> int:

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, create_model
 
-from data.corpora import demo, emodb, iemocap, ravdess, table, turevdb
+from data.corpora import demo, emobox, emodb, iemocap, ravdess, table, turevdb
 from data.corpora.reading import Corpus, Source
 from data.corpus_settings import CorpusSettings
 
@@ -28,6 +28,7 @@ CORPORA: dict[str, ModuleType] = {
     "turevdb": turevdb,
     "demo": demo,
     "table": table,
+    "emobox": emobox,
 }
 
 

@@ -12,6 +12,7 @@ from data.errors import UserError, listed
 from data.utterance import NUMBERS, Utterance
 
 FIELDS = [field.name for field in fields(Utterance) if field.name != "shard"]
+COLUMN_NAMES = [*FIELDS, "fold"]
 
 _GENDERS = {
     **dict.fromkeys(("f", "female", "w", "woman", "weiblich", "frau"), "female"),

@@ -16,47 +16,27 @@ Where both are given, the pattern says what the table lacks.
 """
 
 import re
-import unicodedata
-from collections.abc import Iterable
-from pathlib import PurePosixPath
 from typing import Annotated
 
 import pandas as pd
 from pydantic import AfterValidator, model_validator
 
+from data.corpora.paths import Pattern, audio_files, locate_files, match_paths
 from data.corpora.reading import Corpus, Source
-from data.corpora.rows import FIELDS, corpus_of_rows
+from data.corpora.rows import COLUMN_NAMES, corpus_of_rows
 from data.corpus_settings import CorpusSettings
 from data.errors import UserError, listed, nearest
-from data.folder_listing import matching, walk_files
+from data.folder_listing import matching
 from data.table_files import find_table, read_table
-
-AUDIO_ENDINGS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".oga", ".aiff", ".aif", ".au", ".sph", ".w64", ".caf")
-
-_COLUMNS = [*FIELDS, "fold"]
 
 
 def _known_columns(columns: dict[str, str]) -> dict[str, str]:
     for name in columns:
-        if name not in _COLUMNS:
-            raise ValueError(f"no such column {name!r}{nearest(name, _COLUMNS)} (there are {', '.join(_COLUMNS)})")
+        if name not in COLUMN_NAMES:
+            raise ValueError(
+                f"no such column {name!r}{nearest(name, COLUMN_NAMES)} (there are {', '.join(COLUMN_NAMES)})"
+            )
     return columns
-
-
-def _known_groups(pattern: str | None) -> str | None:
-    if pattern is None:
-        return None
-    try:
-        groups = re.compile(pattern).groupindex
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
-    allowed = [name for name in _COLUMNS if name != "path"]
-    if not groups:
-        raise ValueError("it has no named groups, such as (?P<emotion>[a-z]+)")
-    for name in groups:
-        if name not in allowed:
-            raise ValueError(f"no such group {name!r}{nearest(name, allowed)} (there are {', '.join(allowed)})")
-    return pattern
 
 
 class Parameters(CorpusSettings):
@@ -72,7 +52,7 @@ class Parameters(CorpusSettings):
 
     table: str | None = None
     columns: Annotated[dict[str, str], AfterValidator(_known_columns)] = {}
-    pattern: Annotated[str | None, AfterValidator(_known_groups)] = None
+    pattern: Pattern | None = None
     files: str | None = None
 
     @model_validator(mode="after")
@@ -100,7 +80,7 @@ def read_corpus(source: Source) -> Corpus:
             that contradict each other.
     """
     settings = source.settings
-    files = [path for path in walk_files(source.root) if path.lower().endswith(AUDIO_ENDINGS)]
+    files = audio_files(source.root)
     if settings.files is not None:
         files = matching(files, settings.files)
     if not files:
@@ -112,7 +92,7 @@ def read_corpus(source: Source) -> Corpus:
     else:
         rows, notes = _read_rows(source, files)
     if settings.pattern is not None:
-        rows = rows.assign(**_matched(rows["path"], source))
+        rows = rows.assign(**match_paths(rows["path"], settings.pattern, f"corpora.{source.name}.pattern"))
     return corpus_of_rows(source, rows, notes)
 
 
@@ -139,63 +119,3 @@ def _read_rows(source: Source, files: list[str]) -> tuple[pd.DataFrame, list[str
             f"{files[0]}:\n{listed(missing)}"
         )
     return rows.assign(path=rows["path"].map(found)), notes
-
-
-def locate_files(names: Iterable[str], files: list[str]) -> dict[str, str | None]:
-    """Find the files that a table names.
-
-    A name may have backslashes, lack the ending, begin further down than the corpus's folder, or further up, as long as
-    only one file fits. Letters with accents may be written as one or as two characters.
-
-    Args:
-        names: as the table has them.
-        files: all audio files, relative to the corpus's folder.
-
-    Returns:
-        Name -> the file; None where there is none, or several.
-    """
-    ends: dict[int, dict[str, list[str]]] = {}  # how many trailing parts -> these parts -> the files that have them
-    wholes: dict[str, list[str]] = {}
-    for file in files:
-        wholes.setdefault(_without_ending(file), []).append(file)
-
-    def ending_in(parts: list[str]) -> list[str]:
-        if len(parts) not in ends:
-            ends[len(parts)] = {}
-            for whole, same in wholes.items():
-                ends[len(parts)].setdefault("/".join(whole.split("/")[-len(parts) :]), []).extend(same)
-        return ends[len(parts)].get("/".join(parts), [])
-
-    known = set(files)
-    found = {}
-    for name in names:
-        path = name.replace("\\", "/").removeprefix("./")
-        if path in known:
-            found[name] = path
-            continue
-        parts = _without_ending(path).lstrip("/").split("/")
-        shorter = (wholes.get("/".join(parts[-count:]), []) for count in range(len(parts) - 1, 0, -1))
-        fitting = ending_in(parts) or next((same for same in shorter if same), [])
-        same_ending = [file for file in fitting if file.lower().endswith(PurePosixPath(path).suffix.lower())]
-        fitting = same_ending or fitting
-        found[name] = fitting[0] if len(fitting) == 1 else None
-    return found
-
-
-def _without_ending(path: str) -> str:
-    """A path without the ending of an audio file, its accents as one character each."""
-    path = unicodedata.normalize("NFC", path)
-    return path.rpartition(".")[0] if path.lower().endswith(AUDIO_ENDINGS) else path
-
-
-def _matched(paths: pd.Series, source: Source) -> dict[str, list[str]]:
-    """What the pattern's groups find in the paths."""
-    pattern = re.compile(source.settings.pattern)
-    matches = [pattern.search(path) for path in paths]
-    without = [path for path, match in zip(paths, matches, strict=True) if match is None]
-    if without:
-        raise UserError(
-            f"corpora.{source.name}.pattern: {len(without)} of {len(paths)} paths do not match. Change the pattern, or "
-            f"say with files which ones there are (e.g. files: wav/*.wav):\n{listed(without)}"
-        )
-    return {name: [match[name] or "" for match in matches] for name in pattern.groupindex}
