@@ -142,6 +142,85 @@ def write_ravdess(root: Path, actors: int = 6) -> Path:
     return root
 
 
+def write_casia(root: Path, speakers: tuple[str, ...] = ("liuchanhg", "wangzhe", "zhaoquanyin")) -> Path:
+    """A miniature of CASIA: every speaker says two sentences in every emotion."""
+    for speaker in speakers:
+        for number, emotion in enumerate(("angry", "fear", "happy", "neutral", "sad", "surprise")):
+            for sentence in (201, 202):
+                write_wav(root / speaker / emotion / f"{sentence}.wav", 0.4, frequency=110 + 50 * number)
+    return root
+
+
+def write_cremad(root: Path, actors: int = 6) -> Path:
+    """A miniature of CREMA-D, with the table of its actors."""
+    for actor in range(1001, 1001 + actors):
+        for number, emotion in enumerate(("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")):
+            for sentence, level in (("IEO", "HI"), ("DFA", "XX")):
+                name = f"{actor}_{sentence}_{emotion}_{level}.wav"
+                write_wav(root / "AudioWAV" / name, 0.4, frequency=110 + 50 * number)
+    rows = [f"{actor},{50},{'Male' if actor % 2 else 'Female'},Caucasian" for actor in range(1001, 1001 + actors)]
+    (root / "VideoDemographics.csv").write_text("\n".join(["ActorID,Age,Sex,Race", *rows]) + "\n")
+    return root
+
+
+def write_tess(root: Path, words: tuple[str, ...] = ("back", "bar", "base")) -> Path:
+    """A miniature of TESS, with its ways to write pleasant surprise."""
+    emotions = ("angry", "disgust", "Fear", "happy", "neutral", "Pleasant_surprise", "Sad")
+    for speaker in ("OAF", "YAF"):
+        for number, emotion in enumerate(emotions):
+            folder = root / f"{speaker}_{emotion}{'d' if (speaker, number) == ('YAF', 5) else ''}"
+            for word in words:
+                code = "ps" if number == 5 else emotion.lower()
+                write_wav(folder / f"{speaker}_{word}_{code}.wav", 0.4, frequency=110 + 50 * number, sample_rate=24414)
+    return root
+
+
+def write_savee(root: Path, speakers: tuple[str, ...] = ("DC", "JE", "JK", "KL")) -> Path:
+    """A miniature of SAVEE: two sentences of every emotion."""
+    for speaker in speakers:
+        for number, emotion in enumerate(("a", "d", "f", "h", "n", "sa", "su")):
+            for sentence in ("01", "02"):
+                path = root / "AudioData" / speaker / f"{emotion}{sentence}.wav"
+                write_wav(path, 0.4, frequency=110 + 50 * number, sample_rate=44100)
+    return root
+
+
+def write_modma(root: Path, subjects: int = 6, recordings: int = 3) -> Path:
+    """A miniature of MODMA's audio, with the table of its subjects, whose ids have lost a zero."""
+    table = []
+    for number in range(subjects):
+        subject = 2010001 + number
+        table.append(
+            {"subject id": subject, "type": ("MDD", "HC")[number % 2], "age": 30, "gender": "MF"[number // 2 % 2]}
+        )
+        for recording in range(1, recordings + 1):
+            write_wav(root / f"{subject:08d}" / f"{recording:02d}.wav", 0.4, frequency=120 + 60 * (number % 2))
+    pd.DataFrame(table).to_excel(root / "subjects_information_audio_lanzhou_2015.xlsx", index=False)
+    return root
+
+
+def write_msp_podcast(root: Path, speakers: int = 9, per_speaker: int = 8) -> Path:
+    """A miniature of MSP-Podcast: a third of the speakers in each of its sets, and utterances by an unknown one."""
+    codes, rows = "ANHS", []
+    for speaker in range(speakers + 1):
+        for number in range(per_speaker):
+            name = f"MSP-PODCAST_{speaker:04d}_{number:04d}.wav"
+            write_wav(root / "Audios" / name, 0.4, frequency=120 + 60 * (number % 4))
+            known = {"SpkrID": speaker, "Gender": ("Female", "Male")[speaker % 2]} if speaker < speakers else {}
+            rows.append(
+                {
+                    "FileName": name,
+                    "EmoClass": codes[number % 4],
+                    **{"EmoAct": 4.2, "EmoVal": 1 + number % 7, "EmoDom": 3.5},
+                    **{"SpkrID": "Unknown", "Gender": "Unknown", **known},
+                    "Split_Set": ("Train", "Development", "Test1")[speaker % 3] if known else "Test2",
+                }
+            )
+    (root / "Labels").mkdir()
+    pd.DataFrame(rows).to_csv(root / "Labels/labels_consensus.csv", index=False)
+    return root
+
+
 def write_emobox(folder: Path, manifest: pd.DataFrame, folds: int = 2) -> Path:
     """EmoBox's metadata for a corpus: utterances take turns with the folds in which they are tested."""
     name = folder.name
@@ -244,7 +323,17 @@ def tiny_params(preset: str = "demo", **training) -> dict:
 
 def write_corpora(params: dict, folder: Path, demo_corpus: Path) -> None:
     """A miniature of every corpus that parameters name, in its place; the demo corpus stands in for IEMOCAP."""
-    writers = {"emodb": write_emodb, "ravdess": write_ravdess, "turevdb": write_turevdb}
+    writers = {
+        "casia": write_casia,
+        "cremad": write_cremad,
+        "emodb": write_emodb,
+        "modma": write_modma,
+        "msp_podcast": write_msp_podcast,
+        "ravdess": write_ravdess,
+        "savee": write_savee,
+        "tess": write_tess,
+        "turevdb": write_turevdb,
+    }
     for name, corpus in params["corpora"].items():
         root = folder / "corpora" / name
         if root.exists():

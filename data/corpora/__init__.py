@@ -17,7 +17,21 @@ from typing import Annotated, Literal
 
 from pydantic import Field, create_model
 
-from data.corpora import demo, emobox, emodb, iemocap, ravdess, table, turevdb
+from data.corpora import (
+    casia,
+    cremad,
+    demo,
+    emobox,
+    emodb,
+    iemocap,
+    modma,
+    msp_podcast,
+    ravdess,
+    savee,
+    table,
+    tess,
+    turevdb,
+)
 from data.corpora.reading import Corpus, Source
 from data.corpus_settings import CorpusSettings
 
@@ -26,6 +40,12 @@ CORPORA: dict[str, ModuleType] = {
     "emodb": emodb,
     "ravdess": ravdess,
     "turevdb": turevdb,
+    "casia": casia,
+    "cremad": cremad,
+    "modma": modma,
+    "msp_podcast": msp_podcast,
+    "savee": savee,
+    "tess": tess,
     "demo": demo,
     "table": table,
     "emobox": emobox,
