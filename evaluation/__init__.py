@@ -14,4 +14,5 @@
 - `head`: the evaluation of a head that was trained here
 - `scoring`: the evaluation of predictions made elsewhere, from a CSV
 - `comparison`: every head against one reference head
+- `ranking`: how heads rank over several corpora
 """

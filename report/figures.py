@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.comparison import Comparison
+from evaluation.ranking import Ranking
 from evaluation.results import Details, LayerWeight
 
 _INK = "#7d8590"  # legible on white and on near-black
@@ -204,6 +205,51 @@ def layer_weights(head: str, weights: Sequence[LayerWeight], shade: str) -> str:
     axes.set_ylabel("weight")
     named = "; ".join(f"layer {layer} {value:.3f}" for layer, value in zip(layers, values, strict=True))
     return _svg(figure, f"Layer weights of {head}: {named}")
+
+
+def critical_difference(methods: Sequence[str], ranking: Ranking) -> str:
+    """Mean ranks on a line, each named to its left or right, and bars that join those that do not differ: SVG.
+
+    Args:
+        methods: in the order of the ranking.
+        ranking: from `evaluation.ranking.rank_methods`.
+
+    Source: Demšar 2006, "Statistical Comparisons of Classifiers over Multiple Data Sets", Figure 1.
+    """
+    ordered = sorted(zip(ranking.mean_ranks, methods, strict=True))
+    left = -(-len(ordered) // 2)
+    bars = ranking.groups
+    first, last, top = 1, len(ordered), 1.3 + 0.45 * len(bars)
+    figure, axes = _new_figure(_WIDTH, 0.6 + 0.24 * (top + left))
+    margin = 0.62 * (last - first)
+    axes.set_axis_off()
+    axes.set_xlim(first - margin, last + margin)
+    axes.set_ylim(top + left, -2.4)
+    axes.plot([first, last], [0, 0], color=_INK, linewidth=1)
+    for rank in range(first, last + 1):
+        axes.plot([rank, rank], [0, -0.25], color=_INK, linewidth=1)
+        axes.text(rank, -0.4, str(rank), ha="center", va="bottom", color=_INK, fontsize=9)
+    axes.plot([first, first + ranking.critical_difference], [-1.7, -1.7], color=_INK, linewidth=2.5)
+    axes.text(first, -1.85, f"critical difference {ranking.critical_difference:.2f}", color=_INK, fontsize=9)
+    for row, (start, end) in enumerate(bars):
+        axes.plot([start - 0.05, end + 0.05], [0.55 + 0.45 * row] * 2, color=_COLOURS[0], linewidth=4, alpha=0.8)
+    for position, (rank, name) in enumerate(ordered):
+        is_left = position < left
+        row = top + (position if is_left else len(ordered) - 1 - position)
+        side, align = (first - 0.05, "right") if is_left else (last + 0.05, "left")
+        axes.plot([rank, rank, side], [0, row, row], color=_INK, linewidth=1)
+        name = f"{name} {rank:.2f}" if is_left else f"{rank:.2f} {name}"
+        axes.annotate(
+            name,
+            (side, row),
+            (-4 if is_left else 4, 0),
+            textcoords="offset points",
+            ha=align,
+            va="center",
+            color=_INK,
+            fontsize=9,
+        )
+    return _svg(figure, f"Mean ranks over corpora: {', '.join(f'{name} {rank:.2f}' for rank, name in ordered)}")
 
 
 def _named(heads: Sequence[Details]) -> str:

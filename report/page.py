@@ -12,6 +12,7 @@ from evaluation.statistics import FEWEST_TO_TEST, MOST_EXACT
 from report import plot_data
 from report.across_corpora import AcrossTable, across_rows, across_tables
 from report.examples import Examples
+from report.leaderboard import Leaderboard, leaderboard_rows, make_leaderboard
 from report.section import TaskSection, task_sections
 from report.settings import ReportSettings
 
@@ -44,16 +45,20 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     sections = task_sections(evaluations, examples, settings.references, statistics, measured)
     across = across_tables(evaluations)
-    for name, table in _tables(sections, across).items():
+    leaderboard = make_leaderboard(evaluations, statistics)
+    tables = _tables(sections) | {"across_corpora": across_rows(across), "leaderboard": leaderboard_rows(leaderboard)}
+    for name, table in tables.items():
         if table.empty:  # a row without values: `dvc plots` cannot read a table without rows
             table = pd.DataFrame([dict.fromkeys(table.columns if len(table.columns) else plot_data.COLUMNS, "")])
         table.to_csv(folder / f"{name}.csv", index=False, float_format="%.5g", lineterminator="\n")
     page = folder / "index.html"
-    page.write_text(render_report(sections, across), encoding="utf-8")
+    page.write_text(render_report(sections, across, leaderboard), encoding="utf-8")
     return page
 
 
-def render_report(sections: Sequence[TaskSection], across: Sequence[AcrossTable]) -> str:
+def render_report(
+    sections: Sequence[TaskSection], across: Sequence[AcrossTable], leaderboard: Leaderboard | None
+) -> str:
     """The page's HTML; it loads nothing from anywhere."""
     environment = Environment(
         loader=PackageLoader("report", "templates"),
@@ -69,11 +74,15 @@ def render_report(sections: Sequence[TaskSection], across: Sequence[AcrossTable]
     environment.filters["thousands"] = lambda value: f"{value:,}"
     environment.filters["p"] = lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}"
     return environment.get_template("report.html.j2").render(
-        sections=sections, across=across, most_exact=MOST_EXACT, fewest=FEWEST_TO_TEST
+        sections=sections,
+        across=across,
+        leaderboard=leaderboard,
+        most_exact=MOST_EXACT,
+        fewest=FEWEST_TO_TEST,
     )
 
 
-def _tables(sections: Sequence[TaskSection], across: Sequence[AcrossTable]) -> dict[str, pd.DataFrame]:
+def _tables(sections: Sequence[TaskSection]) -> dict[str, pd.DataFrame]:
     """Name -> table of every figure, over all tasks; with several, panels name theirs."""
     tables: dict[str, list[pd.DataFrame]] = {}
     for section in sections:
@@ -85,8 +94,7 @@ def _tables(sections: Sequence[TaskSection], across: Sequence[AcrossTable]) -> d
             if len(sections) > 1 and len(table):
                 table["panel"] = f"{section.task}: " + table["panel"].astype(str)
             tables.setdefault(name, []).append(table)
-    joined = {name: pd.concat([table for table in parts if len(table)] or parts[:1]) for name, parts in tables.items()}
-    return {**joined, "across_corpora": across_rows(across)}
+    return {name: pd.concat([table for table in parts if len(table)] or parts[:1]) for name, parts in tables.items()}
 
 
 def _duration(seconds: float) -> str:

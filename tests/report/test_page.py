@@ -416,7 +416,7 @@ def test_every_figure_is_a_table_with_rows(large, tmp_path):
     names = {path.stem for path in large.glob("*.csv")}
     assert names == {
         *("results", "differences", "per_class", "per_fold", "groups", "leakage", "layer_weights"),
-        *("reliability", "learning_curves", "attention", "embedding", "across_corpora"),
+        *("reliability", "learning_curves", "attention", "embedding", "across_corpora", "leaderboard"),
     }
     assert all(len(pd.read_csv(large / f"{name}.csv")) for name in names)
     alone = changed(evaluation("one", 0.5, speakers=8), training={"leakage": None})
