@@ -30,11 +30,15 @@ def check() -> None:
     """Check params.yaml; this also explains what DVC itself only says it cannot parse."""
     values = read_yaml()
     check_structure(values)
-    from stages.schema import check_params  # imports torch
+    from data.disturbances import problems_here  # imports torch
+    from stages.schema import check_params
 
     params = check_params(values)
     print(f"{PARAMS_FILE} is valid: corpora {', '.join(params.corpora)}; heads {', '.join(params.heads)}")
     _say_where_corpora_go(check_corpus_folders(params.corpora))
+    for name, features in params.features.items():
+        for problem in problems_here(features.clips.disturb):
+            print(f"not on this machine: features.{name}.clips.disturb: {problem}")
 
 
 @app.command()

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from data.audio import SHORTEST, Excerpt, UnusableAudioError, read_waveform
 from data.clip_keys import CLEAN, COPY, PIECE
+from data.disturbances import DisturbSettings, disturbances
 from data.settings import Settings
 from data.shards import Rows, Shard, ShardWriter
 from data.skipped import Skipped
@@ -36,6 +37,8 @@ class ClipsSettings(Settings):
             pieces do not overlap.
         shortest: of segments, in seconds; null: half of ``seconds``. A last piece that would be shorter begins earlier
             instead, so that it is ``seconds`` long and ends where the utterance does.
+        disturb: disturbed copies of every utterance, beside the clean one; one for every strength.
+        disturb_seed: of the noises and rooms that are drawn for them.
     """
 
     sample_rate: Annotated[int, Field(ge=8000, le=48000)] = 16000
@@ -44,6 +47,8 @@ class ClipsSettings(Settings):
     on_error: Literal["stop", "skip"] = "stop"
     hop: Annotated[float, Field(gt=0)] | None = None
     shortest: Annotated[float, Field(ge=SHORTEST)] | None = None
+    disturb: DisturbSettings = []
+    disturb_seed: Annotated[int, Field(ge=0)] = 1
 
     @model_validator(mode="after")
     def _segments(self):
@@ -78,6 +83,9 @@ class ClipsSettings(Settings):
         if self.in_pieces:
             content["hop"] = self.hop or self.seconds
             content["shortest"] = self.shortest or self.seconds / 2
+        if self.disturb:
+            content["disturb"] = " ".join(disturbance.name for disturbance in disturbances(self.disturb))
+            content["disturb_seed"] = self.disturb_seed
         return content
 
 
@@ -243,17 +251,27 @@ def _read_clips(identifier: str, source: Path | Excerpt, recipe: ClipsSettings) 
     seconds = len(waveform) / recipe.sample_rate
     clips = [
         _Clip(identifier, to_int16(samples), seconds, copy, piece)
-        for copy, whole in _copies(waveform).items()
+        for copy, whole in _copies(waveform, identifier, recipe).items()
         for piece, samples in _cut(whole, recipe).items()
     ]
-    if not any(clip.samples.any() for clip in clips):
-        raise UnusableAudioError("silent: every sample of the clip is zero")
+    audible = {clip.copy for clip in clips if clip.samples.any()}
+    for copy in dict.fromkeys(clip.copy for clip in clips):
+        if copy not in audible:
+            named = "clip" if copy in (None, CLEAN) else f"copy {copy}"
+            raise UnusableAudioError(f"silent: every sample of the {named} is zero")
     return clips
 
 
-def _copies(waveform: np.ndarray) -> dict[str | None, np.ndarray]:
+def _copies(waveform: np.ndarray, identifier: str, recipe: ClipsSettings) -> dict[str | None, np.ndarray]:
     """Copy -> an utterance's waveform in it, `CLEAN` first; None where there is nothing but the recording itself."""
-    return {None: waveform}
+    if not recipe.disturb:
+        return {None: waveform}
+    key = f"{recipe.disturb_seed} {identifier}"
+    disturbed = {
+        disturbance.name: disturbance.apply(waveform, recipe.sample_rate, key)
+        for disturbance in disturbances(recipe.disturb)
+    }
+    return {CLEAN: waveform, **disturbed}
 
 
 def _cut(waveform: np.ndarray, recipe: ClipsSettings) -> dict[int | None, np.ndarray]:

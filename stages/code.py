@@ -1,10 +1,12 @@
-"""models/, training/, features/, ... -> artifacts/code/: the code that each stage, head and feature set depends on, and
-the files beside a corpus that its manifest and its imported features do.
+"""models/, training/, features/, ... -> artifacts/code/: the code that each stage, head and feature set depends on, the
+files beside a corpus that its manifest and its imported features do, and the recordings that disturbed copies do.
 """
 
 import shutil
 from pathlib import Path
 
+from data.clips import ClipsSettings
+from data.disturbances.recordings import folder_digest, is_here
 from data.manifest import corpus_root, tables_folder
 from data.manifest_folder import indexed_tables
 from data.table_files import table_digests
@@ -33,6 +35,8 @@ def main() -> None:
         (folder / f"manifest-{corpus}").write_text(tables_of(corpus))
         for name, settings in feature_sets.items():
             (folder / f"extract-{corpus}-{name}").write_text(extraction_code(settings, name, corpus))
+    for name, settings in feature_sets.items():
+        (folder / f"preprocess-{name}").write_text(recordings_of(settings.clips))
 
 
 def training_code(model: str, root: Path = ROOT) -> str:
@@ -55,6 +59,13 @@ def tables_of(corpus: str) -> str:
     absent = not tables_folder(corpus).exists() and not corpus_root(corpus).exists()
     tables = indexed_tables(manifest_index(corpus)) if absent else table_digests(tables_folder(corpus))
     return "".join(f"{digest}  {path}\n" for path, digest in sorted(tables.items())) or "no tables\n"
+
+
+def recordings_of(clips: ClipsSettings) -> str:
+    """The folders of recordings that disturbed copies are made with, a line each."""
+    folders = dict.fromkeys(entry.folder for entry in clips.disturb if entry.folder)
+    lines = [f"{folder_digest(folder) if is_here(folder) else 'not here'}  {folder}\n" for folder in folders]
+    return "".join(lines) or "no recordings\n"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +12,7 @@ from tqdm import tqdm
 from data.audio import Excerpt
 from data.clips import ClipsSettings, write_clips
 from data.digest import file_digest
+from data.disturbances import folder_digests
 from data.manifest import corpus_root
 from data.manifest_folder import read_manifest_folder
 from data.not_wanted import mark_not_wanted
@@ -34,7 +35,10 @@ def main(corpus: str, feature_set: str) -> None:
     manifest, _ = read_manifest_folder(manifest_folder(corpus))
     root = corpus_root(corpus)
     digests = {path: file_digest(root / path, "blake2b") for path in manifest["path"].unique()}
-    shards = {_piece(shard, rows, digests, recipe): rows for shard, rows in manifest.groupby("shard")}
+    for disturbance in recipe.disturb:
+        disturbance.check()
+    recordings = folder_digests(recipe.disturb)
+    shards = {_piece(shard, rows, digests, recipe, recordings): rows for shard, rows in manifest.groupby("shard")}
     workers = available_cores() if params.runtime.workers == "auto" else params.runtime.workers
     torch.set_num_threads(1)  # the threads share the cores by files
     on_error = f"features.{feature_set}.clips.on_error"
@@ -66,8 +70,17 @@ def main(corpus: str, feature_set: str) -> None:
     )
 
 
-def _piece(shard: str, rows: pd.DataFrame, digests: Mapping[str, str], recipe: ClipsSettings) -> Piece:
-    """A shard's clips; ``digests`` are those of the audio files, of which many utterances may share one."""
+def _piece(
+    shard: str,
+    rows: pd.DataFrame,
+    digests: Mapping[str, str],
+    recipe: ClipsSettings,
+    recordings: Sequence[tuple[str, str]],
+) -> Piece:
+    """A shard's clips; ``digests`` are those of the audio files, of which many utterances may share one.
+
+    ``recordings`` are the folders that disturbed copies are made with, and their digests.
+    """
     audio = [
         (row.id, digests[row.path]) if (times := _times(row)) == (None, None) else (row.id, digests[row.path], *times)
         for row in rows.itertuples()
@@ -79,6 +92,7 @@ def _piece(shard: str, rows: pd.DataFrame, digests: Mapping[str, str], recipe: C
             shard=shard,
             recipe={**recipe.content, "seconds": recipe.seconds},
             audio=audio,
+            **({"recordings": recordings} if recordings else {}),
         )
     )
 

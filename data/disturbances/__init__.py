@@ -16,7 +16,7 @@ from data.disturbances.noise import NoiseSettings
 from data.disturbances.playback import GainSettings, SpeedSettings
 from data.disturbances.recordings import folder_digest
 from data.disturbances.room import RoomSettings
-from data.errors import nearest
+from data.errors import UserError, nearest
 
 KINDS: dict[str, type[DisturbanceSettings]] = {
     "noise": NoiseSettings,
@@ -25,7 +25,6 @@ KINDS: dict[str, type[DisturbanceSettings]] = {
     "speed": SpeedSettings,
     "gain": GainSettings,
 }
-CLEAN = "clean"  # the copy that is none
 
 
 def disturbances(entries: list[DisturbanceSettings]) -> list[Disturbance]:
@@ -41,6 +40,17 @@ def folder_digests(entries: list[DisturbanceSettings]) -> list[tuple[str, str]]:
     """
     folders = dict.fromkeys(entry.folder for entry in entries if entry.folder)
     return [(folder, folder_digest(folder)) for folder in folders]
+
+
+def problems_here(entries: list[DisturbanceSettings]) -> list[str]:
+    """What keeps this machine from making copies: folders and codecs that are not here."""
+    problems = []
+    for entry in entries:
+        try:
+            entry.check()
+        except UserError as error:
+            problems.append(str(error))
+    return problems
 
 
 def _parse(entry) -> DisturbanceSettings:

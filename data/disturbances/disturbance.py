@@ -54,6 +54,15 @@ def strengths(least: float, most: float):
     return Annotated[numbers, Field(min_length=1), BeforeValidator(_as_list)]
 
 
+def as_text(number: float) -> str:
+    """A number as it stands in a copy's name: all of its digits, and no more.
+
+    >>> as_text(5.0), as_text(0.9)
+    ('5', '0.9')
+    """
+    return repr(number).removesuffix(".0")
+
+
 def random_numbers(*names: str) -> np.random.Generator:
     """Random numbers that depend on some names alone: on no order, no worker and no other utterance."""
     return np.random.default_rng(int.from_bytes(hashlib.sha256("\n".join(names).encode()).digest()[:16]))

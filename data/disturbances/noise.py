@@ -12,6 +12,7 @@ from torchaudio.functional import add_noise
 from data.disturbances.disturbance import (
     Disturbance,
     DisturbanceSettings,
+    as_text,
     random_numbers,
     strengths,
     within_full_scale,
@@ -42,7 +43,10 @@ class NoiseSettings(DisturbanceSettings):
 
     def disturbances(self) -> list[Disturbance]:
         name = self.noise.rpartition("/")[2]
-        return [Disturbance(f"noise_{name}_snr{snr:g}", partial(disturb_by_noise, self.noise, snr)) for snr in self.snr]
+        return [
+            Disturbance(f"noise_{name}_snr{as_text(snr)}", partial(disturb_by_noise, self.noise, snr))
+            for snr in self.snr
+        ]
 
 
 def disturb_by_noise(noise: str, snr: float, waveform: np.ndarray, sample_rate: int, key: str) -> np.ndarray:

@@ -7,7 +7,7 @@ import torch
 from pydantic import field_validator
 from torchaudio.functional import gain, speed
 
-from data.disturbances.disturbance import Disturbance, DisturbanceSettings, strengths
+from data.disturbances.disturbance import Disturbance, DisturbanceSettings, as_text, strengths
 
 
 class SpeedSettings(DisturbanceSettings):
@@ -25,7 +25,7 @@ class SpeedSettings(DisturbanceSettings):
         return _without(1.0, factors)
 
     def disturbances(self) -> list[Disturbance]:
-        return [Disturbance(f"speed_{factor:g}", partial(change_speed, factor)) for factor in self.speed]
+        return [Disturbance(f"speed_{as_text(factor)}", partial(change_speed, factor)) for factor in self.speed]
 
 
 class GainSettings(DisturbanceSettings):
@@ -43,7 +43,7 @@ class GainSettings(DisturbanceSettings):
         return _without(0.0, decibels)
 
     def disturbances(self) -> list[Disturbance]:
-        return [Disturbance(f"gain_{decibels:g}", partial(change_gain, decibels)) for decibels in self.gain]
+        return [Disturbance(f"gain_{as_text(decibels)}", partial(change_gain, decibels)) for decibels in self.gain]
 
 
 def change_speed(factor: float, waveform: np.ndarray, sample_rate: int, key: str) -> np.ndarray:

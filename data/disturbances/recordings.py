@@ -20,12 +20,20 @@ def known_source(name: str, synthetic: Iterable[str], parent: str) -> str:
         ValueError: neither.
     """
     synthetic = list(synthetic)
-    if name in synthetic or re.fullmatch(rf"{parent}/[A-Za-z0-9_-]+", name):
+    folder = re.fullmatch(rf"{parent}/([A-Za-z0-9_-]+)", name)
+    if name in synthetic or (folder and folder[1] not in synthetic):
         return name
+    if folder:
+        raise ValueError(f"{folder[1]} is the name of a synthetic one; give the folder another name")
     raise ValueError(
         f"expected one of {', '.join(synthetic)}, or a folder of recordings such as {parent}/mine"
         f"{nearest(name, synthetic)}"
     )
+
+
+def is_here(folder: str) -> bool:
+    """Whether this machine has a folder of recordings. A colleague who makes no copies needs none."""
+    return Path(folder).is_dir()
 
 
 def list_recordings(folder: str) -> list[Path]:
@@ -34,7 +42,7 @@ def list_recordings(folder: str) -> list[Path]:
     Raises:
         UserError: it is missing, or there are none.
     """
-    if not Path(folder).is_dir():
+    if not is_here(folder):
         raise UserError(
             f"there is no folder {folder}. Put audio files there; links to folders elsewhere are not followed."
         )

@@ -6,10 +6,14 @@ import soundfile
 from pydantic import TypeAdapter
 from scipy.signal import correlate
 
-from data.disturbances import DisturbSettings, disturbances, folder_digests
+from data.clip_keys import keys_of
+from data.clips import ClipsSettings, crop_waveform, open_clips, read_samples, write_clips
+from data.copy_names import CopyName, parse_copy_name
+from data.disturbances import DisturbSettings, disturbances, folder_digests, problems_here
 from data.disturbances.codec import FILE_CODECS, CodecSettings, FileCodec
 from data.disturbances.room import SYNTHETIC, from_direct_sound, synthetic_response
 from data.errors import UserError
+from data.shards import Shard
 from tests.builders import tone
 
 RATE = 16000
@@ -166,9 +170,15 @@ def test_copies_are_named_after_kind_and_strength(recordings):
         *({"noise": "white", "snr": [5, 7.5]}, {"noise": "data/noises/cafe", "snr": -5}, {"room": "small"}),
         *({"codec": "phone"}, {"speed": [0.9, 1.1]}, {"gain": -10}),
     )
-    assert [disturbance.name for disturbance in disturbances(entries)] == [
+    names = [disturbance.name for disturbance in disturbances(entries)]
+    assert names == [
         *("noise_white_snr5", "noise_white_snr7.5", "noise_cafe_snr-5", "room_small", "codec_phone"),
         *("speed_0.9", "speed_1.1", "gain_-10"),
+    ]
+    assert [parse_copy_name(name) for name in names[1:]] == [
+        *(CopyName("noise", "white", 7.5), CopyName("noise", "cafe", -5.0), CopyName("room", "small", None)),
+        *(CopyName("codec", "phone", None), CopyName("speed", None, 0.9), CopyName("speed", None, 1.1)),
+        CopyName("gain", None, -10.0),
     ]
 
 
@@ -186,6 +196,7 @@ def test_the_content_of_a_folder_has_a_name(recordings):
 MISTAKES = [
     ({"noise": "whit", "snr": 5}, r"noise: 'whit': expected one of white, .*did you mean 'white'\?"),
     ({"noise": "/elsewhere/noises", "snr": 5}, "such as data/noises/mine"),
+    ({"noise": "data/noises/white", "snr": 5}, "white is the name of a synthetic one"),
     ({"noise": "white"}, "snr is missing"),
     ({"noise": "white", "snr": [5, 90]}, "snr: 90: Input should be less than or equal to 60"),
     ({"noise": "white", "snr": []}, "snr: .*at least 1 item"),
@@ -212,8 +223,70 @@ def test_what_this_machine_cannot_do_is_said_before_any_work(recordings, monkeyp
     monkeypatch.setitem(FILE_CODECS, "mp3", FileCodec("WAV", "MP3", 0.9, None, (8000,)))
     with pytest.raises(UserError, match="codec mp3 is not available"):
         CodecSettings(codec="mp3").check()
-    CodecSettings(codec="opus").check()
+    assert problems_here(parse({"codec": "opus"}, {"speed": 0.9})) == []
+    assert len(problems_here(parse({"codec": "mp3"}, {"room": "data/rooms/hall"}))) == 1
     for number in range(3):
         soundfile.write(recordings / f"data/noises/cafe/{number}.wav", np.zeros(9000), RATE)
     with pytest.raises(UserError, match=r"cafe/\d.wav: silent"):
         copy({"noise": "data/noises/cafe", "snr": 5}, speech())
+
+
+def write_shard(folder, ids, workers=1, **recipe):
+    folder.mkdir(exist_ok=True)
+    audio = [folder.parent / f"{identifier}.wav" for identifier in ids]
+    assert write_clips(folder / "s.h5", ids, audio, ClipsSettings(**recipe), workers=workers) == []
+    return open_clips(folder / "s.h5")
+
+
+def samples_of(clips: Shard) -> dict[str, bytes]:
+    return {key: read_samples(clips, index).tobytes() for index, key in enumerate(keys_of(clips))}
+
+
+COPIES = [{"noise": "babble", "snr": [0, 10]}, {"room": "small"}, {"codec": "opus"}, {"speed": 0.5}]
+
+
+@pytest.fixture
+def utterances(tmp_path):
+    ids = [f"u{number}" for number in range(5)]
+    for number, identifier in enumerate(ids):
+        soundfile.write(tmp_path / f"{identifier}.wav", speech(0.6 + 0.1 * number), RATE)
+    return ids
+
+
+def test_copies_depend_on_no_order_no_worker_and_no_other_utterance(tmp_path, utterances):
+    together = samples_of(write_shard(tmp_path / "a", utterances, workers=4, disturb=COPIES))
+    assert len(together) == 5 * 6
+    assert samples_of(write_shard(tmp_path / "b", utterances[::-1], disturb=COPIES)) == together
+    alone = samples_of(write_shard(tmp_path / "c", utterances[3:4], disturb=COPIES))
+    assert alone.items() <= together.items()
+    again = samples_of(write_shard(tmp_path / "d", utterances, disturb=COPIES, disturb_seed=2))
+    assert {key for key in again if again[key] != together[key]} == {
+        key for key in again if "noise" in key or "room" in key
+    }
+
+
+def test_the_clean_clips_are_the_ones_that_there_are_without_copies(tmp_path, utterances):
+    plain = write_shard(tmp_path / "a", utterances)
+    disturbed = write_shard(tmp_path / "b", utterances, disturb=COPIES)
+    assert samples_of(plain).items() <= samples_of(disturbed).items()
+    assert not [name for name in plain.attributes if name.startswith("disturb")]
+    assert (tmp_path / "a/s.h5").read_bytes() == write_shard(tmp_path / "c", utterances, disturb=[]).path.read_bytes()
+
+
+def test_copies_are_made_of_whole_utterances_and_then_cut(tmp_path, utterances):
+    clips = write_shard(tmp_path / "a", utterances[4:], disturb=COPIES, seconds=0.4, crop="centre")
+    whole = write_shard(tmp_path / "b", utterances[4:], disturb=COPIES, seconds=None)
+    for index in range(len(clips.ids)):
+        expected = crop_waveform(read_samples(whole, index), 6400, "centre")
+        np.testing.assert_array_equal(read_samples(clips, index), expected)
+    pieces = write_shard(tmp_path / "c", utterances[4:], disturb=COPIES, seconds=0.5, crop="segments")
+    assert [key for key in keys_of(pieces) if "speed" in key] == [f"u4 (speed_0.5, piece {n})" for n in range(4)]
+    assert [key for key in keys_of(pieces) if "room" in key] == ["u4 (room_small, piece 0)", "u4 (room_small, piece 1)"]
+
+
+def test_a_silent_copy_is_no_clip(tmp_path, utterances):
+    soundfile.write(tmp_path / "quiet.wav", 1e-4 * speech(), RATE)
+    (skipped,) = write_clips(
+        tmp_path / "s.h5", ["quiet"], [tmp_path / "quiet.wav"], ClipsSettings(disturb=[{"gain": -60}])
+    )
+    assert skipped.reason == "silent: every sample of the copy gain_-60 is zero"
