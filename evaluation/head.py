@@ -13,6 +13,7 @@ from evaluation.evaluation import Evaluation, predictions_table
 from evaluation.leakage import probe_runs
 from evaluation.progress import chosen_epochs, chosen_strengths, layer_weights, learning_curve
 from evaluation.results import Details, FeatureData, Fingerprints, Training
+from evaluation.robustness import assess_copies
 from evaluation.runs import HeadRuns
 from evaluation.settings import EvaluateSettings
 from features.store import FeatureSet
@@ -63,6 +64,7 @@ def evaluate_head(
             *training_cautions(runs),
             *interval_cautions(assessment),
         ],
+        robustness=assess_copies(runs.copies, test, classes, settings),
     )
     first = runs.run(fold=0, seed=runs.first_seed)
     corpus = first["id"].map(usable.set_index("id")["corpus"])

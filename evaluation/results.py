@@ -131,6 +131,20 @@ class CorpusScores(Result):
     ua: Interval
 
 
+class CopyScores(Result):
+    """A head on one disturbed copy of its test utterances, pooled over folds, mean over seeds.
+
+    Attributes:
+        name: such as ``noise_white_snr5``.
+        metrics: ``ua, wa, macro_f1``, with intervals over speakers.
+        differences: the same, copy minus clean.
+    """
+
+    name: str
+    metrics: dict[str, Interval]
+    differences: dict[str, Interval]
+
+
 class Bin(Result):
     """Predictions of similar confidence; ``share`` is of all predictions."""
 
@@ -402,6 +416,7 @@ class Details(Assessment):
         training: None of predictions made elsewhere.
         source: their file; None of a head trained here.
         cautions: what a reader has to know.
+        robustness: scores on disturbed copies; empty where the features have none.
     """
 
     head: str
@@ -413,6 +428,7 @@ class Details(Assessment):
     training: Training | None
     source: PredictionsFile | None
     cautions: list[Caution]
+    robustness: list[CopyScores] = []
 
     def write(self, path: Path) -> None:
         """Write details.json."""

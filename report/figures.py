@@ -4,6 +4,7 @@ import html
 import io
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 
 import matplotlib
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 
 from evaluation.comparison import Comparison
 from evaluation.ranking import Ranking
-from evaluation.results import Details, LayerWeight
+from evaluation.results import Details, Interval, LayerWeight
 
 _INK = "#7d8590"  # legible on white and on near-black
 _COLOURS = ("#2f81f7", "#d4622a", "#2f9e63", "#a259d9", "#c9a227", "#d6409f", "#1f9fb4", "#8b6f4e")
@@ -250,6 +251,62 @@ def critical_difference(methods: Sequence[str], ranking: Ranking) -> str:
             fontsize=9,
         )
     return _svg(figure, f"Mean ranks over corpora: {', '.join(f'{name} {rank:.2f}' for rank, name in ordered)}")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel of a figure: a value with its interval for each head at some places.
+
+    Attributes:
+        title: above it.
+        labels: of the places.
+        is_scale: whether the places are in an order that a line may follow.
+        by_head: head -> its values, None where there is none.
+    """
+
+    title: str
+    labels: list[str]
+    is_scale: bool
+    by_head: dict[str, list[Interval | None]]
+
+
+def robustness(panels: Sequence[Panel], filled: Mapping[str, bool], colours: Mapping[str, str]) -> str:
+    """UA with its interval by strength, a panel per disturbance: SVG.
+
+    Args:
+        panels: of the heads' UA.
+        filled: head -> whether its markers are filled and its lines solid.
+        colours: head -> colour.
+    """
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(_WIDTH, 0.5 + 2.2 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False).flat
+    looks = {
+        head: {"color": colours[head], "markerfacecolor": colours[head] if solid else "none", "markersize": 5}
+        for head, solid in filled.items()
+    }
+    lines = {head: "-" if solid else "--" for head, solid in filled.items()}
+    for panel, axes in zip_longest(panels, grid):
+        _style(figure, axes)
+        if panel is None:
+            axes.set_axis_off()
+            continue
+        for number, head in enumerate(filled):
+            shift = 0.1 * (number - (len(filled) - 1) / 2)
+            known = [(place + shift, ua) for place, ua in enumerate(panel.by_head[head]) if ua]
+            for place, ua in known:
+                axes.plot([place, place], [100 * ua.low, 100 * ua.high], color=colours[head], linewidth=2, alpha=0.35)
+            places, values = [place for place, _ in known], [100 * ua.value for _, ua in known]
+            axes.plot(places, values, f"o{lines[head] if panel.is_scale else ''}", **looks[head])
+        axes.set_xticks(range(len(panel.labels)), panel.labels)
+        axes.set_xlim(-0.5, len(panel.labels) - 0.5)
+        axes.set_title(panel.title, fontsize=9, color=_INK)
+    for head, look in looks.items():
+        figure.axes[0].plot([], [], f"o{lines[head]}", label=head, **look)
+    figure.legend(loc="outside upper center", frameon=False, labelcolor=_INK, fontsize=9, ncols=min(4, len(filled)))
+    figure.supylabel("UA, %", color=_INK, fontsize=10)
+    return _svg(figure, f"UA of {', '.join(filled)} on disturbed copies; the table below has the numbers")
 
 
 def _named(heads: Sequence[Details]) -> str:

@@ -12,6 +12,7 @@ from evaluation.comparison import Comparison, Incomparable
 from evaluation.evaluation import Evaluation
 from evaluation.results import Details, GroupScores, Interval
 from report.examples import Examples
+from report.robustness import trained_on
 
 COLUMNS = ["panel", "item", "head", "value", "low", "high"]
 _P_VALUES = ("p_models", "p_retraining", "p_recipes", "p_holm")
@@ -101,6 +102,18 @@ def reliability(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     )
 
 
+def robustness(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
+    """UA, WA and macro F1 on every disturbed copy, and the change from the clean utterances."""
+    return pd.DataFrame(
+        _row(shown, copy.name, head.head, *_with_interval(copy.metrics[name]))
+        | {"trained_on": trained_on(head)}
+        | {f"change_{key}": value for key, value in copy.differences[name]}
+        for head in _details(evaluations)
+        for copy in head.robustness
+        for name, shown in _SHOWN.items()
+    )
+
+
 def learning_curves(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     """What training measured, by epoch."""
     return pd.concat([evaluation.learning_curve.assign(head=evaluation.details.head) for evaluation in evaluations])
@@ -162,4 +175,5 @@ TABLES: dict[str, Callable[[Sequence[Evaluation]], pd.DataFrame]] = {
     "reliability": reliability,
     "learning_curves": learning_curves,
     "embedding": embedding,
+    "robustness": robustness,
 }

@@ -15,6 +15,7 @@ from evaluation.settings import EvaluateSettings
 from report import figures, wording
 from report.cost import costs
 from report.examples import Examples
+from report.robustness import Robustness, robustness
 
 _LICENSED = Caution(
     kind=Kind.LICENSED_MATERIAL,
@@ -173,6 +174,11 @@ class TaskSection:
         return tables
 
     @cached_property
+    def robustness(self) -> Robustness | None:
+        """The heads on disturbed copies; None where there are no copies."""
+        return robustness(self.heads)
+
+    @cached_property
     def figures(self) -> dict[str, str]:
         """The figures of all heads; none where there is nothing to draw."""
         drawn = {"intervals": figures.intervals(self.heads, self.colours, self.chance)}
@@ -182,6 +188,8 @@ class TaskSection:
             drawn["leakage"] = figures.leakage(self.probed, self.colours)
         if self.calibrated:
             drawn["reliability"] = figures.reliability(self.calibrated, self.colours)
+        if self.robustness:
+            drawn["robustness"] = self.robustness.figure(self.colours)
         return drawn
 
     @cached_property

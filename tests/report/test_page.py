@@ -416,13 +416,15 @@ def test_every_figure_is_a_table_with_rows(large, tmp_path):
     names = {path.stem for path in large.glob("*.csv")}
     assert names == {
         *("results", "differences", "per_class", "per_fold", "groups", "leakage", "layer_weights"),
-        *("reliability", "learning_curves", "attention", "embedding", "across_corpora", "leaderboard"),
+        *("reliability", "learning_curves", "attention", "embedding", "across_corpora", "leaderboard", "robustness"),
     }
     assert all(len(pd.read_csv(large / f"{name}.csv")) for name in names)
     alone = changed(evaluation("one", 0.5, speakers=8), training={"leakage": None})
     write(tmp_path, [dataclasses.replace(alone, attention=())])
     assert all(len((tmp_path / f"{name}.csv").read_text().splitlines()) > 1 for name in names)
-    assert "Not measured" in (tmp_path / "index.html").read_text()
+    page = (tmp_path / "index.html").read_text()
+    assert "Not measured" in page
+    assert "Robustness" not in page
 
 
 @pytest.mark.parametrize("report", ["large", "joint"])
