@@ -219,7 +219,8 @@ def _render(sections: dict[str, Node]) -> Iterator[str]:
 def _render_node(key: str, node: Node, indent: str, shown: set[tuple]) -> Iterator[str]:
     """The lines of a key; comments that are in ``shown`` for the same key are left out."""
     block = bool(node.entries) and not node.inline
-    line = f"{indent}{inline(key)}:" + ("" if block else f" {inline(plain(node))}")
+    rows = node.value if isinstance(node.value, list) and any(isinstance(row, dict) for row in node.value) else []
+    line = f"{indent}{inline(key)}:" + ("" if block or rows else f" {inline(plain(node))}")
     comment = () if (key, node.comment) in shown else node.comment
     shown.add((key, node.comment))
     if comment:
@@ -227,6 +228,7 @@ def _render_node(key: str, node: Node, indent: str, shown: set[tuple]) -> Iterat
         line += f"# {comment[0]}"
     yield line
     yield from (f"{'':{_COMMENT_COLUMN}}# {further}" for further in comment[1:])
+    yield from (f"{indent}  - {inline(dict(row))}" for row in rows)
     if block:
         for name, entry in node.value.items():
             yield from _render_node(name, entry, f"{indent}  ", shown)
