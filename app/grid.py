@@ -8,6 +8,7 @@ report can rank it.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Any
 
 from app.composition import OMIT, WHOLE, compose, inline, parse_preset, plain
@@ -16,6 +17,7 @@ from data.errors import UserError, nearest
 
 MANY_STAGES = 100  # above, every DVC command is slow to start
 
+_HEADS_COMMENT = "every head on every feature set of every corpus"
 _SEEDS = [1, 2, 3]  # with one seed, no difference between heads can be significant
 _OF_SEVERAL_LAYERS, _OF_ONE_LAYER = "weighted_layers", "frame_mlp"
 _NOT_OVER_TIME = ("linear", _OF_SEVERAL_LAYERS, _OF_ONE_LAYER)  # heads that make sense of a single frame
@@ -95,7 +97,7 @@ def make_grid(corpora: Sequence[str], features: Sequence[str], heads: Sequence[s
         corpora: each has a preset of its own.
         features: sets of presets/base.yaml or of the corpora's presets.
         heads: of presets/base.yaml, by model.
-        description: the comment at the head of the file; by default the lists.
+        description: the comment at the head of the file, a line or several; by default the lists.
 
     Raises:
         UserError: an empty list, or a name that does not exist, with the nearest that does.
@@ -129,7 +131,8 @@ def make_grid(corpora: Sequence[str], features: Sequence[str], heads: Sequence[s
         },
     }
     listed = f"A grid: {', '.join(corpora)}; {', '.join(features)}; {', '.join(heads)}."
-    preset = "\n".join([f"# {description or listed}", f"extends: {BASE}", *_lines(overlay)]) + "\n"
+    head = [f"# {line}" for line in description.splitlines() or wrap(listed, 110)]
+    preset = "\n".join([*head, f"extends: {BASE}", *_lines(overlay)]) + "\n"
     text = compose("grid", lambda name: preset if name == "grid" else preset_text(name))
     return Grid(preset, text, list(overlay["heads"]), notes, count_stages(overlay))
 
@@ -159,12 +162,12 @@ def _combinations(sets: Mapping[str, Values], heads: Sequence[str]) -> tuple[lis
 
 
 def _has_several_layers(entry: Values) -> bool:
-    layers = entry.get("layers", [0])
+    layers = entry.get("layers") or []
     return layers == "all" or len(layers) > 1
 
 
 def _is_one_vector(entry: Values) -> bool:
-    return entry.get("level") == "functionals"
+    return entry.get("level") == "functionals" or entry.get("frame_rate", "frames") is None
 
 
 def _own_training(own: _Protocol, first: _Protocol) -> Values:
@@ -194,7 +197,7 @@ def _lines(overlay: Mapping[str, Values]) -> Iterator[str]:
         if section == "training":
             yield f"training: {inline(entries)}"
             continue
-        yield f"{section}:"
+        yield f"{section}:" + (f"   # {_HEADS_COMMENT}" if section == "heads" else "")
         yield from (f"  {name}:" + (f" {inline(entry)}" if entry else "") for name, entry in entries.items())
 
 

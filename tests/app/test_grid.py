@@ -85,6 +85,23 @@ def test_a_mixture_of_layers_gives_way_where_there_is_one_layer():
     assert made.notes == ["mfcc has a single layer: frame_mlp takes the place of weighted_layers."]
 
 
+def test_heads_over_time_are_left_out_where_an_utterance_is_one_vector():
+    made = make_grid(["emodb"], ["egemaps", "egemaps_functionals", "imported"], ["linear", "gru"])
+    heads = YAML(typ="safe").load(made.text)["heads"]
+    assert "emodb_egemaps_functionals_gru" not in heads
+    assert {"emodb_egemaps_gru", "emodb_imported_gru"} < set(heads)
+    assert heads["emodb_egemaps_linear"]["statistics"] == ["mean", "deviation"]
+    assert heads["emodb_egemaps_functionals_linear"]["statistics"] == ["mean"]
+    assert made.notes == ["egemaps_functionals is one vector per utterance, so gru is left out."]
+
+
+def test_the_benchmark_is_a_grid(project):
+    features = ["whisper", "mfcc", "egemaps", "egemaps_functionals"]
+    lines = (project / "presets/benchmark.yaml").read_text().splitlines()
+    description = "\n".join(line.removeprefix("# ") for line in lines if line.startswith("#"))
+    assert make_grid(CORPORA, features, HEADS, description).text == preset_text("benchmark")
+
+
 @pytest.mark.parametrize("several", ["grid", "joined"])
 def test_the_stages_are_those_that_dvc_makes(project, several):
     text = make_grid(CORPORA, SETS, ["gru"]).text if several == "grid" else preset_text("emodb-turevdb")

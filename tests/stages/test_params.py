@@ -105,7 +105,11 @@ MISTAKES = [
         r"hubert\.clips\.crop: 'end': input should be 'start', 'centre', 'loudest' or 'segments'",
     ),
     ("features.hubert.clips.secods", 2, r"hubert\.clips\.secods: unknown parameter; did you mean 'seconds'\?"),
-    ("features.hubert.storage", "int4", r"features\.hubert\.storage: 'int4': input should be 'float16', 'float32' or 'int8'"),
+    (
+        "features.hubert.storage",
+        "int4",
+        r"features\.hubert\.storage: 'int4': input should be 'float16', 'float32' or 'int8'",
+    ),
     ("features.hu-bert", {}, r"features\.hu-bert: .*letters, digits and underscores only"),
     ("corpora.demo-2", {"reader": "demo"}, r"corpora\.demo-2: .*letters, digits and underscores only"),
     ("tasks.a b", {}, r"tasks\.a b: .*letters, digits and underscores only"),
