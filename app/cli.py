@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 store = typer.Typer(help="The HDF5 store of features: list, verify, repair, discard.")
 app.add_typer(store, name="store")
+corpus = typer.Typer(help="Corpora: what is in one, and what may be wrong with it.", no_args_is_help=True)
+app.add_typer(corpus, name="corpus")
 _FEATURES = ARTIFACTS / "features"
 
 
@@ -143,6 +145,30 @@ def score(
     from app.scoring import score as score_predictions  # imports matplotlib
 
     print(f"report: {score_predictions(file, name, task)}")
+
+
+@corpus.command("check")
+def corpus_check(
+    name: Annotated[str, typer.Argument(help="The corpus at corpora/NAME, in params.yaml or being drafted here.")],
+    reader: Annotated[str | None, typer.Option("--reader", help="To try: a reader; table if it is left out.")] = None,
+    table: Annotated[str | None, typer.Option("--table", help="To try: a table, there or in data/tables.")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option("--column", help="With --table: emotion=label, where names are not the usual.")
+    ] = None,
+    pattern: Annotated[
+        str | None, typer.Option("--pattern", help="To try: a regular expression over the paths, with named groups.")
+    ] = None,
+    files: Annotated[str | None, typer.Option("--files", help="To try: which files there are: wav/**/*.wav")] = None,
+    headers: Annotated[bool, typer.Option("--headers", help="Decode no audio, read its headers only.")] = False,
+) -> None:
+    """Print what is in a corpus, and what is missing, double or suspicious; exit status 1 if it cannot be used."""
+    from app.corpus_check import check_corpus, entry_of
+    from app.corpus_draft import draft
+
+    drafted = any(option is not None for option in (reader, table, column, pattern, files))
+    entry = draft(name, reader, table, column or [], pattern, files) if drafted else entry_of(name, read_yaml())
+    if not check_corpus(name, entry, drafted, headers):
+        raise typer.Exit(1)
 
 
 @store.callback(invoke_without_command=True)

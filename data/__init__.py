@@ -7,7 +7,11 @@
 - `digest`: what names a file's content
 - `measured`: what a piece of work cost
 - `settings`: the base of every typed parameter model
-- `corpora`: one reader per corpus
+- `corpus_settings`: the parameters that every corpus has
+- `corpora`: one reader per corpus, and readers of tables
+- `folder_listing`: which files a folder holds
+- `table_files`: tables of utterances beside or in a corpus
+- `times`: utterances within longer files
 - `utterance`: what is known of one utterance
 - `manifest`: all utterances of a corpus, one row each
 - `joined`: the manifests of several corpora as one
@@ -17,6 +21,8 @@
 - `split_settings`: the parameters of a split
 - `splits`: which utterance plays which role in which fold
 - `official_folds`: published folds, from a CSV or EmoBox's metadata
+- `sentences`: how well the sentence alone predicts the class
+- `inspection`: what to know of a corpus before anything is computed
 - `split_cautions`: what a reader has to know of the folds
 - `task_description`: what a task is, written beside its splits
 - `audio`: one audio file -> one waveform

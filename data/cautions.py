@@ -18,6 +18,8 @@ class Kind(StrEnum):
     SPEAKERS_LEFT_OUT = "speakers_left_out"
     SHARED_DIALOGUES = "shared_dialogues"
     SHARED_SENTENCES = "shared_sentences"
+    SENTENCES_PREDICT_CLASS = "sentences_predict_class"
+    UNKNOWN_SPEAKERS = "unknown_speakers"
     NO_TRANSCRIPTS = "no_transcripts"
     ABSENT_CLASS = "absent_class"
     CLASSES_DIFFER_BETWEEN_CORPORA = "classes_differ_between_corpora"
@@ -48,7 +50,7 @@ class Severity(StrEnum):
     GRAVE = "grave"
 
 
-_GRAVE = {Kind.SPEAKER_LEAKAGE, Kind.LICENSED_MATERIAL}
+_GRAVE = {Kind.SPEAKER_LEAKAGE, Kind.UNKNOWN_SPEAKERS, Kind.LICENSED_MATERIAL}
 
 
 class Caution(Settings):

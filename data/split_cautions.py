@@ -7,6 +7,7 @@ import pandas as pd
 
 from data.cautions import Caution, Kind
 from data.roles import ROLES, fold_columns, speakers_also_in
+from data.sentences import normalise, score_sentences
 
 _SHARED_SENTENCES = 0.05  # warn above this share of test utterances whose sentence is also in training
 
@@ -42,7 +43,14 @@ def split_cautions(splits: pd.DataFrame, classes: Sequence[str]) -> list[Caution
             "or validation: same room, topic and microphones. scheme: session keeps dialogues whole."
         )
         found.append(Caution(kind=Kind.SHARED_DIALOGUES, text=text))
-    return [*found, *_sentences(splits), *_absent_classes(splits, classes), *_classes_of_corpora(splits, classes)]
+    return [
+        *found,
+        *_unknown_speakers(splits),
+        *_sentences(splits),
+        *_telling_sentences(splits),
+        *_absent_classes(splits, classes),
+        *_classes_of_corpora(splits, classes),
+    ]
 
 
 def _folds_with(splits: pd.DataFrame, role: str, shared_with: Sequence[str]) -> int:
@@ -93,6 +101,32 @@ def _sentences(splits: pd.DataFrame) -> list[Caution]:
     return found
 
 
+def _unknown_speakers(splits: pd.DataFrame) -> list[Caution]:
+    """Utterances of which nobody knows who is speaking."""
+    unknown = splits["speaker"] == ""
+    if not unknown.any():
+        return []
+    text = (
+        f"Unknown speakers: of {unknown.sum():,} of {len(splits):,} labelled utterances nothing says who is speaking, "
+        "so test speakers may be in training. These figures say nothing about unseen speakers."
+    )
+    return [Caution(kind=Kind.UNKNOWN_SPEAKERS, text=text)]
+
+
+def _telling_sentences(splits: pd.DataFrame) -> list[Caution]:
+    """Sentences that by themselves give the class away, as far as the texts are known."""
+    texts = (splits["corpus"] + " " + splits["text"]).where(splits["text"] != "", "")
+    score = score_sentences(texts, splits["label"], splits["speaker"])
+    if score is None or not score.predicts:
+        return []
+    text = (
+        f"Sentences predict the class: what other speakers say with the same sentence gives {score.ua:.0%} UA, where "
+        f"chance is {score.chance:.0%} ({score.share:.0%} of the utterances are of such a sentence). A model may read "
+        "the words instead of hearing the emotion."
+    )
+    return [Caution(kind=Kind.SENTENCES_PREDICT_CLASS, text=text)]
+
+
 def _absent_classes(splits: pd.DataFrame, classes: Sequence[str]) -> list[Caution]:
     """Classes without an utterance in some role of some fold."""
     found = []
@@ -132,7 +166,7 @@ def _shares_dialogs(dialogs: pd.Series, roles: pd.Series) -> bool:
 
 def _shared_sentences(texts: pd.Series, roles: pd.Series) -> float:
     """The share of test utterances whose sentence is also in training; greetings and the like do not count."""
-    sentences = texts.str.lower().str.replace(r"[^\w\s]", "", regex=True).str.strip()
+    sentences = normalise(texts)
     fixed = sentences.str.fullmatch(r"[a-z]\d+") | (sentences.str.count(r"\s+") >= 3)
     training = set(sentences[fixed & (roles == "train")])
     test = sentences[roles == "test"]

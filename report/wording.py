@@ -10,6 +10,7 @@ _SCHEMES = {
     "speaker": "of whole speakers",
     "corpus": "of whole corpora",
     "random": "of random utterances",
+    "official": "that the corpus brings",
     "file": "from a file",
     "emobox": "published by EmoBox",
 }
@@ -25,6 +26,8 @@ def title(heads: Sequence[Details]) -> str:
     first = heads[0]
     if any(caution.kind == Kind.SPEAKER_LEAKAGE for head in heads for caution in head.cautions):
         unseen = "the same speakers in training and test"
+    elif any(caution.kind == Kind.UNKNOWN_SPEAKERS for head in heads for caution in head.cautions):
+        unseen = "unknown speakers"
     elif not any(head.training for head in heads):
         unseen = "predictions made elsewhere"
     elif first.data.description.split.scheme == "corpus":
