@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 from pydantic import Field, create_model
 
 from data.corpora import (
+    audformat,
     casia,
     cremad,
     demo,
@@ -49,6 +50,7 @@ CORPORA: dict[str, ModuleType] = {
     "demo": demo,
     "table": table,
     "emobox": emobox,
+    "audformat": audformat,
 }
 
 
