@@ -10,7 +10,7 @@ from stages.params import is_valid_key
 _KEYS = {  # section of named entries -> what dvc.yaml uses of each
     "corpora": ["features"],
     "joined": [],
-    "tasks": ["corpus", "classes"],
+    "tasks": ["corpus"],
     "features": ["clips"],
     "heads": ["model", "task", "features", "start"],
 }
@@ -77,8 +77,6 @@ def _example(section: str, key: str, values: dict) -> str:
         return "write features: all, or a list of feature sets"
     if section == "features":
         return "write clips: with sample_rate and seconds"
-    if key == "classes":
-        return "write classes: with each class and its codes"
     if key == "corpus":
         return f"one of {', '.join([*names('corpora'), *names('joined')]) or 'corpora'}"
     if key == "task":

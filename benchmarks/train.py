@@ -85,7 +85,7 @@ def make_job(features: FeatureSet, head: str, clips: int, device: torch.device, 
     roles = {
         "train": people,
         "validation": Utterances([], [], []),
-        "test": Utterances(*([part[0]] for part in vars(people).values())),
+        "test": Utterances(*([part[0]] for part in (people.ids, people.speakers, people.labels))),
     }
     names = [f"class-{number}" for number in range(CLASSES)]
     return FoldJob(

@@ -3,6 +3,7 @@
 - `errors`: the one exception meant for users, and the phrases its messages share
 - `cautions`: what a reader of a result has to know, as one type
 - `metrics`: WA, UA and F1 from confusion matrices, for training and evaluation
+- `rating_metrics`: CCC, Pearson's correlation and MAE from sums, likewise
 - `json_files`: JSON of which equal content has equal bytes
 - `digest`: what names a file's content
 - `measured`: what a piece of work cost
@@ -16,7 +17,9 @@
 - `manifest`: all utterances of a corpus, one row each
 - `joined`: the manifests of several corpora as one
 - `manifest_folder`: a manifest as the output of a stage, with its index
-- `labels`: corpus codes -> classes; the only place that maps labels
+- `votes`: annotators' votes -> the share of each class
+- `labels`: what a task's heads are to predict: classes, shares of votes, or ratings
+- `label_cautions`: what a reader has to know of a task's labels
 - `roles`: the table of who plays which role in which fold
 - `split_settings`: the parameters of a split
 - `splits`: which utterance plays which role in which fold

@@ -23,6 +23,9 @@ class Kind(StrEnum):
     NO_TRANSCRIPTS = "no_transcripts"
     ABSENT_CLASS = "absent_class"
     CLASSES_DIFFER_BETWEEN_CORPORA = "classes_differ_between_corpora"
+    UNLABELLED_UTTERANCES = "unlabelled_utterances"
+    FILTERED_ROLES = "filtered_roles"
+    RATINGS_DIFFER_BETWEEN_CORPORA = "ratings_differ_between_corpora"
     # of the corpus, its clips and its features
     SYNTHETIC_CORPUS = "synthetic_corpus"
     SKIPPED_UTTERANCES = "skipped_utterances"

@@ -1,8 +1,11 @@
 """Several corpora as one: their manifests joined, with names that no two of them share."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import pandas as pd
+
+from data.votes import qualify_votes
 
 QUALIFIED = ("id", "speaker", "session", "dialog", "emotion")
 
@@ -11,7 +14,8 @@ def join_manifests(manifests: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Join the manifests of several corpora.
 
     What names something within its corpus is qualified by the corpus, so that it is unique: utterance
-    ``emodb:03a01Fa`` is spoken by ``emodb:03`` and has the code ``emodb:F``. Empty cells stay empty.
+    ``emodb:03a01Fa`` is spoken by ``emodb:03`` and has the code ``emodb:F``, also in
+    votes. Empty cells stay empty.
 
     Args:
         manifests: corpus -> its manifest; the result does not depend on their order.
@@ -22,6 +26,7 @@ def join_manifests(manifests: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     parts = []
     for corpus, manifest in sorted(manifests.items()):
         qualified = {column: qualify(corpus, manifest[column]) for column in QUALIFIED}
+        qualified["votes"] = manifest["votes"].map(partial(qualify_votes, corpus))
         parts.append(manifest.assign(**qualified).assign(corpus=corpus))
     joined = pd.concat(parts, ignore_index=True)
     return joined[["corpus", *(column for column in joined if column != "corpus")]]

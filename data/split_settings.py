@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from data.corpus_settings import ColumnFilter
 from data.settings import Settings
 
 FOLDS_FOLDER = "data/folds"
@@ -33,6 +34,7 @@ class SplitSettings(Settings):
             the last weights. A list names corpora, for ``scheme: corpus``.
         validation_share: of the training utterances, for ``validation: random``.
         folds: how many; null makes one fold per group (random: 5). Fewer join groups, each corpus's own in turn.
+        where: role -> manifest column -> the values with which an utterance may play that role; others play none there.
         seed: of ``scheme: random`` and of ``validation: speaker`` and ``random``.
         file: in data/folds: for ``scheme: file`` a CSV, ``id,fold`` or ``id,fold_0,fold_1,...`` with roles; for
             ``emobox`` a folder (of several corpora, one with a folder for each of them).
@@ -44,6 +46,7 @@ class SplitSettings(Settings):
     validation: Literal["group", "speaker", "random", "official", "none"] | _Corpora = "group"
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     folds: Annotated[int, Field(ge=2)] | None = None
+    where: dict[Literal["train", "validation", "test"], ColumnFilter] = {}
     seed: Annotated[int, Field(ge=0)] = 1
     file: Annotated[str, AfterValidator(_tracked_file)] | None = None
 

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from data.errors import UserError
+from data.manifest import has_value
 from data.official_folds import read_emobox, read_fold_table, read_folds
 from data.roles import speakers_also_in
 from data.split_settings import FOLDS_FOLDER, SplitSettings
 
 _RANDOM_FOLDS = 5
+_FIRST = ("corpus", "id", "label")  # columns, before the shares of votes and the folds
 
 
 def make_splits(
@@ -26,14 +28,14 @@ def make_splits(
     """Assign roles.
 
     Args:
-        labelled: manifest rows with columns ``corpus`` and ``label``.
+        labelled: manifest rows with a column ``corpus``, and ``label`` or ratings.
         split: the scheme.
         manifest: all utterances of the corpora, where the labelled ones are not all.
         official: where the folds are that the corpora bring, if they bring any.
 
     Returns:
-        ``corpus, id, label, fold_0 ... fold_{k-1}``, each cell ``train``, ``validation``, ``test`` or empty, and then
-        the manifest's other columns.
+        ``corpus, id``, ``label`` and the shares of votes if there are any, ``fold_0 ... fold_{k-1}``, each cell
+        ``train``, ``validation``, ``test`` or empty, and then the manifest's other columns.
 
     Raises:
         UserError: groups that the corpus does not have, too few of them, or published folds that contradict themselves
@@ -47,10 +49,21 @@ def make_splits(
         folds = _folds_from_groups(_test_groups(labelled, split), labelled, split)
     else:
         folds = _published_folds(labelled, labelled if manifest is None else manifest, split)
+    for role, where in split.where.items():
+        folds = folds.mask((folds == role).mul(~_passes(labelled, where, f"split.where.{role}"), axis="index"), "")
     for column in folds:
         _check_fold(labelled, folds[column], column, split)
-    known = labelled[["corpus", "id", "label"]]
+    known = labelled[[name for name in labelled if name in ("corpus", "id", "label") or name.startswith("share_")]]
+    known = known[sorted(known, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))]
     return pd.concat([known, folds, labelled.drop(columns=list(known))], axis="columns")
+
+
+def _passes(labelled: pd.DataFrame, where: dict[str, list[str]], key: str) -> pd.Series:
+    """Which utterances have the values that a role asks for."""
+    passing = pd.Series(True, index=labelled.index)
+    for column, values in where.items():
+        passing &= has_value(labelled, column, values, f"{key}.{column}")
+    return passing
 
 
 def _test_groups(labelled: pd.DataFrame, split: SplitSettings) -> list[set[str]]:

@@ -3,7 +3,8 @@
 Five sessions of two speakers. Sound comes from a source-filter model (Fant 1960): glottal pulses or noise through
 three formants. Every speaker has a pitch, a vocal-tract length and a level of their own; every emotion moves pitch,
 pitch range, rate, energy, spectral tilt and jitter the way that is known of acted speech (Scherer 2003), by an amount
-that varies so much from one utterance to the next that no classifier reaches 100 %. It says nothing about real speech.
+that varies so much from one utterance to the next that no classifier reaches 100 %. Most annotators name the emotion
+that is meant, and rate it around its own valence, activation and dominance. It says nothing about real speech.
 """
 
 import shutil
@@ -15,7 +16,7 @@ import soundfile
 from scipy.signal import lfilter
 from tqdm import tqdm
 
-from data.corpora.iemocap import EMOTIONS
+from data.corpora.iemocap import NAMES
 from data.errors import UserError
 
 SAMPLE_RATE = 16000
@@ -62,6 +63,18 @@ _MANNERS = {
 }
 
 
+_CONFUSED = {  # what annotators hear instead, now and then
+    **{"neu": ("sad", "fru", "oth"), "hap": ("exc", "neu"), "exc": ("hap", "sur"), "ang": ("fru", "dis")},
+    **{"sad": ("neu", "fea"), "fru": ("ang", "neu"), "xxx": ("neu", "fru", "sad")},
+}
+_RATINGS = {  # of an emotion: valence, activation, dominance, from 1 to 5
+    **{"neu": (3.0, 2.4, 3.0), "hap": (4.1, 3.2, 3.2), "exc": (4.3, 4.0, 3.6), "ang": (1.8, 4.1, 4.2)},
+    **{"sad": (2.1, 1.9, 2.3), "fru": (2.3, 3.3, 3.5), "xxx": (2.9, 3.0, 3.1)},
+}
+_AGREEMENT = 0.6  # how often the third annotator names what the first two do
+_SPREAD = 0.7  # of annotators' ratings
+
+
 @dataclass(frozen=True)
 class _Voice:
     pitch: float  # Hz
@@ -88,13 +101,14 @@ def write_demo_corpus(root: Path, utterances: int = 280, seed: int = 1) -> int:
         raise UserError(f"{root} is not empty; the demo corpus goes into a folder of its own.")
     partial = root.with_name(f".{root.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    random = np.random.default_rng(seed)
+    random, annotators = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     per_dialog = max(2, round(utterances / (5 * len(_DIALOGS))))
     plan = [(session, name) for session in range(1, 6) for name in _DIALOGS]
     voices = {(session, sex): _draw_voice(sex, random) for session in range(1, 6) for sex in "FM"}
     for session, name in tqdm(plan, desc="demo corpus", unit="dialog"):
         pair = {sex: voices[session, sex] for sex in "FM"}
-        _write_dialog(partial / f"Session{session}", f"Ses{session:02d}F_{name}", per_dialog, pair, random)
+        folder = partial / f"Session{session}"
+        _write_dialog(folder, f"Ses{session:02d}F_{name}", per_dialog, pair, random, annotators)
     if root.exists():
         root.rmdir()  # it is empty
     partial.rename(root)
@@ -111,7 +125,14 @@ def _draw_voice(sex: str, random: np.random.Generator) -> _Voice:
     )
 
 
-def _write_dialog(session: Path, dialog: str, count: int, voices: dict[str, _Voice], random: np.random.Generator):
+def _write_dialog(
+    session: Path,
+    dialog: str,
+    count: int,
+    voices: dict[str, _Voice],
+    random: np.random.Generator,
+    annotators: np.random.Generator,
+):
     audio = session / "sentences/wav" / dialog
     annotations = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]", ""]
     transcript = []
@@ -127,13 +148,32 @@ def _write_dialog(session: Path, dialog: str, count: int, voices: dict[str, _Voi
         waveform = _speak(text, voices[sex], _MANNERS[code], random)
         soundfile.write(audio / f"{identifier}.wav", waveform, SAMPLE_RATE, subtype="PCM_16")
         end = clock + len(waveform) / SAMPLE_RATE
-        ratings = ", ".join(f"{random.integers(2, 10) / 2:.4f}" for _ in range(3))
-        meaning = EMOTIONS[code].capitalize()
-        annotations += [f"[{clock:.4f} - {end:.4f}]\t{identifier}\t{code}\t[{ratings}]", f"C-E1:\t{meaning};\t()", ""]
+        for _ in range(3):
+            random.integers(2, 10)  # without use; the sounds that follow were drawn after it
+        annotations += _annotate(f"[{clock:.4f} - {end:.4f}]\t{identifier}", code, annotators)
         transcript.append(f"{identifier} [{clock:08.4f}-{end:08.4f}]: {text}")
         clock = end + 0.3
     _write_lines(session / "dialog/EmoEvaluation" / f"{dialog}.txt", annotations)
     _write_lines(session / "dialog/transcriptions" / f"{dialog}.txt", transcript)
+
+
+def _annotate(utterance: str, code: str, random: np.random.Generator) -> list[str]:
+    """The lines of an utterance's annotation: three annotators name an emotion, and two of them rate it."""
+    others = list(_CONFUSED[code])
+    if code == "xxx":
+        names = [str(name) for name in random.permutation(others)]
+    else:
+        names = [code, code, code if random.random() < _AGREEMENT else str(random.choice(others))]
+        names = [names[position] for position in random.permutation(3)]
+    ratings = np.clip(np.round(random.normal(_RATINGS[code], _SPREAD, (2, 3))), 1, 5)
+    means = ", ".join(f"{value:.4f}" for value in ratings.mean(axis=0))
+    lines = [f"{utterance}\t{code}\t[{means}]"]
+    lines += [f"C-E{number}:\t{NAMES[name]};\t()" for number, name in enumerate(names, start=1)]
+    lines += [
+        f"A-E{number}:\tval {valence:.0f}; act {activation:.0f}; dom  {dominance:.0f};\t()"
+        for number, (valence, activation, dominance) in enumerate(ratings, start=1)
+    ]
+    return [*lines, ""]
 
 
 def _write_lines(path: Path, lines: list[str]) -> None:

@@ -30,7 +30,10 @@ class TaskDescription(Settings):
         task: its name.
         corpus: the corpus or the joined corpora that it names.
         corpora: the corpora themselves, by name.
-        classes: class -> codes.
+        classes: class -> codes; none where ratings are predicted.
+        targets: the ratings that are predicted; none where classes are.
+        labels: ``majority`` or ``votes``.
+        num_unlabelled: utterances that are left out because they lack a rating, or a vote for any class.
         where: manifest column -> values that take part.
         split: the parameters of the split.
     """
@@ -38,7 +41,10 @@ class TaskDescription(Settings):
     task: str
     corpus: str
     corpora: dict[str, CorpusDescription]
-    classes: dict[str, list[str]]
+    classes: dict[str, list[str]] = {}
+    targets: list[str] = []
+    labels: str = "majority"
+    num_unlabelled: int = 0
     where: dict[str, list[str]] = {}
     split: SplitSettings
 

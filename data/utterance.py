@@ -17,6 +17,7 @@ class Utterance:
         session, dialog: names, empty where the corpus has none.
         style: e.g. ``improvised`` or ``scripted``.
         valence, activation, dominance: ratings, in the corpus's own range.
+        votes: how many annotators chose each code: ``neu:2 hap:1``.
         start, end: seconds within the audio file between which the utterance is; None where it is the whole file.
         text: the words, or the code of a fixed sentence.
     """
@@ -33,6 +34,7 @@ class Utterance:
     valence: float | None = None
     activation: float | None = None
     dominance: float | None = None
+    votes: str = ""
     start: float | None = None
     end: float | None = None
     text: str = ""
@@ -40,7 +42,7 @@ class Utterance:
 
 COLUMNS = [
     *("id", "path", "speaker", "gender", "session", "dialog", "style", "emotion"),
-    *("valence", "activation", "dominance", "start", "end", "text", "shard"),
+    *("valence", "activation", "dominance", "votes", "start", "end", "text", "shard"),
 ]
 
 NUMBERS = [field.name for field in fields(Utterance) if field.type == (float | None)]

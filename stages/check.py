@@ -19,7 +19,7 @@ def main() -> None:
     starts.mkdir(exist_ok=True)
     (starts / SCRATCH).write_text("no weights: the head starts from its own random ones\n")
     order = {
-        "tasks": {name: list(task.classes) for name, task in params.tasks.items()},
+        "tasks": {name: list(task.classes) or task.targets for name, task in params.tasks.items()},
         "heads": {name: head.task for name, head in params.heads.items()},
     }
     (ARTIFACTS / "order.json").write_text(json.dumps(order) + "\n")

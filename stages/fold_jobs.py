@@ -4,6 +4,7 @@ import pandas as pd
 import sklearn
 import torch
 
+from data.labels import TaskSettings, target_columns
 from data.roles import ROLES, fold_columns
 from features.store import FeatureSet
 from stages.code import training_code
@@ -19,7 +20,7 @@ def fold_jobs(
     name: str,
     head: HeadParams,
     *,
-    classes: list[str],
+    task: TaskSettings,
     features: FeatureSet,
     splits: pd.DataFrame,
     device: str,
@@ -30,7 +31,7 @@ def fold_jobs(
     Args:
         name: the head's.
         head: its parameters.
-        classes: in the order of the logits.
+        task: its task.
         features: what it reads.
         splits: of the utterances that have features.
         device: ``cpu`` or ``cuda``.
@@ -40,9 +41,10 @@ def fold_jobs(
         UserError: a run that would fail, or mean nothing.
     """
     jobs = {}
+    classes = sorted(task.classes)  # DVC does not see their order, so it must not decide the logits
     code = training_code(head.model)
     for fold, column in enumerate(fold_columns(splits)):
-        roles = {role: _utterances(splits[splits[column] == role], classes) for role in ROLES}
+        roles = {role: _utterances(splits[splits[column] == role], classes, task) for role in ROLES}
         num_clips = len(training_clips(roles["train"], features, head.training).ids)
         for seed in head.training.seeds:
             content = fingerprint(
@@ -53,6 +55,7 @@ def fold_jobs(
                 head=head.settings.model_dump(),
                 training=head.training.content,
                 classes=classes,
+                targets=task.targets,
                 features=features.digest,
                 fold=fold,
                 seed=seed,
@@ -65,6 +68,7 @@ def fold_jobs(
                 training=head.training,
                 features=features.folder,
                 classes=classes,
+                targets=task.targets,
                 fold=fold,
                 seed=seed,
                 roles=roles,
@@ -80,5 +84,7 @@ def fold_jobs(
     return jobs
 
 
-def _utterances(rows: pd.DataFrame, classes: list[str]) -> Utterances:
-    return Utterances(list(rows["id"]), list(rows["speaker"]), [classes.index(label) for label in rows["label"]])
+def _utterances(rows: pd.DataFrame, classes: list[str], task: TaskSettings) -> Utterances:
+    known, columns = (list(rows["id"]), list(rows["speaker"])), target_columns(task, classes)
+    labels = [classes.index(label) for label in rows["label"]] if classes else []
+    return Utterances(*known, labels, rows[columns].astype(float).to_numpy().tolist() if columns else [])

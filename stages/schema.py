@@ -18,6 +18,7 @@ from models import HEADS
 from models.head import HeadSettings
 from report.settings import ReportSettings
 from stages.params import Corpora, Key, parse, read_yaml
+from training.choices import check_choices, settle
 from training.settings import TrainingSettings
 
 SCRATCH = "scratch"
@@ -85,7 +86,7 @@ class HeadParams:
         feature_set, corpus: what it reads: a feature set of a corpus, or of joined corpora.
         start: the weights it starts from.
         settings: the model's own parameters.
-        training: the parameters of training, with the head's overrides.
+        training: the parameters of training, with the head's overrides and without ``auto``.
     """
 
     model: str
@@ -198,6 +199,8 @@ def _parse_head(name: str, entry: dict, sections: _Sections) -> HeadParams:
     overrides = {key: value for key, value in entry.items() if key in overridable}
     training = parse(TrainingSettings, sections.training.override(overrides), where)
     task = _lookup(sections.tasks, source.task, f"{where}.task", "task ")
+    check_choices(training, bool(task.targets), where)
+    training = settle(training, settings, bool(task.targets))
     feature_set, corpus = source.features.split("/")
     _lookup(sections.features, feature_set, f"{where}.features", "feature set ")
     _lookup({**sections.corpora, **sections.joined}, corpus, f"{where}.features", "corpus ")

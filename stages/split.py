@@ -2,8 +2,11 @@
 
 import sys
 
+import pandas as pd
+
 from data.corpora import known_emotions
-from data.labels import TaskSettings, check_codes_read, label_utterances
+from data.label_cautions import label_cautions
+from data.labels import TaskSettings, candidates, check_codes_read, label_utterances
 from data.manifest_folder import FOLDS, read_manifest_folder
 from data.roles import fold_columns, write_splits
 from data.split_cautions import split_cautions
@@ -23,11 +26,19 @@ def main(name: str) -> None:
     splits = make_splits(labelled, task.split, manifest, manifest_folder(task.corpus) / FOLDS)
     splits_file(name).parent.mkdir(parents=True, exist_ok=True)
     write_splits(splits, splits_file(name))
-    TaskDescription(task=name, corpora=corpora, **task.model_dump()).write(task_file(name))
-    counts = ", ".join(f"{label} {count}" for label, count in splits["label"].value_counts(sort=False).items())
-    print(f"split {name}: {len(splits):,} utterances ({counts}) in {len(fold_columns(splits))} folds")
-    for caution in split_cautions(splits, list(task.classes)):
+    num_unlabelled = len(candidates(manifest, task, name)) - len(labelled)
+    description = TaskDescription(task=name, corpora=corpora, num_unlabelled=num_unlabelled, **task.model_dump())
+    description.write(task_file(name))
+    print(f"split {name}: {len(splits):,} utterances ({_counts(splits, task)}) in {len(fold_columns(splits))} folds")
+    for caution in [*label_cautions(description, splits), *split_cautions(splits, list(task.classes))]:
         print(f"warning: {caution}")
+
+
+def _counts(splits: pd.DataFrame, task: TaskSettings) -> str:
+    """The utterances of each class, or the range of each rating."""
+    if task.targets:
+        return ", ".join(f"{name} {splits[name].min():g} to {splits[name].max():g}" for name in task.targets)
+    return ", ".join(f"{label} {count}" for label, count in splits["label"].value_counts(sort=False).items())
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ def main(name: str) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # same seed, same numbers, also on a GPU
     params = read_params()
     head = params.head(name)
-    classes = sorted(params.tasks[head.task].classes)  # DVC does not see their order, so it must not decide the logits
     features = FeatureSet(features_folder(head.corpus, head.feature_set))
     check_checkpoint(params.features[head.feature_set], features, ARTIFACTS / ".encoders")
     features.check_layers(head.settings.choose_layers(features.layers))
@@ -34,7 +33,8 @@ def main(name: str) -> None:
     num_clips = sum(len(features.clips_of(identifier)) for identifier in splits["id"])
     seconds = num_folds * num_seeds * estimated_seconds(head.settings, head.training, num_clips)
     workers, threads = choose_workers(num_folds * num_seeds, device, asked, seconds)
-    jobs = fold_jobs(name, head, classes=classes, features=features, splits=splits, device=device, threads=threads)
+    task = params.tasks[head.task]
+    jobs = fold_jobs(name, head, task=task, features=features, splits=splits, device=device, threads=threads)
 
     def make(missing: list[Piece]):
         piece_of = {jobs[piece].folder: piece for piece in missing}

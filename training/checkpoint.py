@@ -14,20 +14,52 @@ from models.head import Head, HeadOutput
 from models.layers import Standardise
 
 
+class RatingScale(nn.Module):
+    """Between ratings in their own range and standardised ones, on which heads are trained.
+
+    Args:
+        mean, deviation: of the training utterances [T].
+
+    Shape:
+        standardised ratings ``[B, T]`` -> ratings ``[B, T]``
+    """
+
+    def __init__(self, mean: Tensor, deviation: Tensor):
+        super().__init__()
+        self.register_buffer("mean", mean.float())
+        self.register_buffer("deviation", deviation.float())
+
+    def forward(self, standardised: Tensor) -> Tensor:
+        return standardised.float() * self.deviation + self.mean
+
+    def standardised(self, ratings: Tensor) -> Tensor:
+        """The inverse."""
+        return (ratings - self.mean.to(ratings.device)) / self.deviation.to(ratings.device)
+
+
 class StandardisedHead(nn.Module):
-    """A head that standardises its input with the training frames' statistics.
+    """A head that standardises its input with the training frames' statistics, and answers ratings in their own range.
+
+    Args:
+        head: any head.
+        mean, deviation: of the training frames.
+        ratings: of a head that predicts ratings; None of one that predicts classes.
 
     Shape:
         frames ``[B, L, T, D]`` as stored, lengths ``[B]`` -> `HeadOutput`
     """
 
-    def __init__(self, head: Head, mean: Tensor, deviation: Tensor):
+    def __init__(self, head: Head, mean: Tensor, deviation: Tensor, ratings: RatingScale | None = None):
         super().__init__()
         self.standardise = Standardise(mean, deviation)
         self.head = head
+        self.ratings = ratings
 
     def forward(self, frames: Tensor, lengths: Tensor) -> HeadOutput:
-        return self.head(self.standardise(frames, lengths), lengths)
+        output = self.head(self.standardise(frames, lengths), lengths)
+        if self.ratings is not None:
+            output.emotion_logits = self.ratings(output.emotion_logits)
+        return output
 
 
 def save_head(model: StandardisedHead, config: dict, folder: Path) -> None:
@@ -44,8 +76,8 @@ def load_head(folder: Path) -> tuple[StandardisedHead, dict]:
         folder: ``artifacts/heads/<head>/fold-<k>/seed-<s>``.
 
     Returns:
-        The model in evaluation mode, and its config: ``classes`` in the order of the logits, ``settings``,
-        ``features`` (set and recipe), ``layers``, ``dimension`` and so on.
+        The model in evaluation mode, and its config: ``classes`` in the order of the logits, or ``targets`` in that of
+        the predicted ratings, ``settings``, ``features`` (set and recipe), ``layers``, ``dimension`` and so on.
 
     Raises:
         UserError: a file is missing or damaged.
@@ -55,8 +87,10 @@ def load_head(folder: Path) -> tuple[StandardisedHead, dict]:
         settings = HEADS[config["settings"]["model"]][0](**config["settings"])
         state = load_file(folder / "model.safetensors")
         speakers = len(config["speakers"]), config["training"]["speaker_classifier"]
-        head = build_head(settings, config["dimension"], len(config["classes"]), len(config["layers"]), *speakers)
-        model = StandardisedHead(head, state["standardise.mean"], state["standardise.deviation"])
+        outputs = config["targets"] if "targets" in config else config["classes"]
+        head = build_head(settings, config["dimension"], len(outputs), len(config["layers"]), *speakers)
+        ratings = RatingScale(state["ratings.mean"], state["ratings.deviation"]) if "targets" in config else None
+        model = StandardisedHead(head, state["standardise.mean"], state["standardise.deviation"], ratings)
         model.load_state_dict(state)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{folder}: cannot load this head: {error}. Run `dvc pull`, or train it again.") from error

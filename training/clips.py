@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from data.clip_keys import CLEAN
 from features.store import FeatureSet
 from training.batches import FrameSource
+from training.checkpoint import StandardisedHead
 from training.job import Utterances
 from training.prediction import Prediction, predict
 from training.settings import TrainingSettings
@@ -35,35 +36,37 @@ def clips_of(utterances: Utterances, features: FeatureSet, copies: Sequence[str]
         for key in features.clips_of(identifier, copy)
     ]
     columns = {field.name: getattr(utterances, field.name) for field in fields(utterances)}
-    of_clips = {name: [values[index] for index, _ in clips] for name, values in columns.items()}
+    of_clips = {name: [values[index] for index, _ in clips] for name, values in columns.items() if values}
     return replace(utterances, **of_clips | {"ids": [key for _, key in clips]})
 
 
 def predict_utterances(
-    model: nn.Module, frames: FrameSource, features: FeatureSet, identifiers: Sequence[str], copy: str = CLEAN
+    model: StandardisedHead, frames: FrameSource, features: FeatureSet, identifiers: Sequence[str], copy: str = CLEAN
 ) -> Prediction:
     """What a model returns for some utterances, in the order of the ids: the mean over each one's pieces.
 
-    Logits are logarithms of the mean probabilities where an utterance has several pieces; embeddings are means. The
-    attention is that on the first piece.
+    Ratings are means; logits are logarithms of the mean probabilities where an utterance has several pieces; embeddings
+    are means. The attention is that on the first piece.
     """
     clips = [features.clips_of(identifier, copy) for identifier in identifiers]
     prediction = predict(model, frames, list(itertools.chain.from_iterable(clips)))
     counts = [len(pieces) for pieces in clips]
-    return prediction if set(counts) == {1} else _mean_over_pieces(prediction, counts)
+    return prediction if set(counts) == {1} else _mean_over_pieces(prediction, counts, model.ratings is not None)
 
 
-def _mean_over_pieces(prediction: Prediction, counts: Sequence[int]) -> Prediction:
+def _mean_over_pieces(prediction: Prediction, counts: Sequence[int], of_ratings: bool) -> Prediction:
     """One row for as many rows as ``counts`` says."""
     attention = prediction.attention
     if attention is not None:
         firsts = itertools.accumulate(counts[:-1], initial=0)
         attention = [attention[first] for first in firsts]
-    return Prediction(
-        log_mean_probabilities(prediction.logits, counts),
-        torch.stack([rows.mean(dim=0) for rows in prediction.embeddings.split(list(counts))]),
-        attention,
-    )
+    outputs = prediction.outputs
+    means = _means(outputs, counts) if of_ratings else log_mean_probabilities(outputs, counts)
+    return Prediction(means, _means(prediction.embeddings, counts), attention)
+
+
+def _means(rows: Tensor, counts: Sequence[int]) -> Tensor:
+    return torch.stack([of_one.mean(dim=0) for of_one in rows.split(list(counts))])
 
 
 def log_mean_probabilities(logits: Tensor, counts: Sequence[int]) -> Tensor:

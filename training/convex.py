@@ -31,23 +31,33 @@ class Examples:
         labels: class indices [N].
         speakers: [N].
         utterances: of which utterance each is a clip [N]; None: each is one by itself.
+        shares: of the annotators' votes for each class [N, C]; None where there is only the label.
     """
 
     embeddings: np.ndarray
     labels: np.ndarray
     speakers: Sequence[str]
     utterances: Sequence[str] | None = None
+    shares: np.ndarray | None = None
 
     @property
     def in_pieces(self) -> bool:
         """Whether any utterance has several clips."""
         return self.utterances is not None and len(set(self.utterances)) < len(self.utterances)
 
+    def targets(self, num_classes: int) -> np.ndarray:
+        """The probability of each class [N, C]."""
+        return np.eye(num_classes)[self.labels] if self.shares is None else self.shares
+
 
 def is_convex(head: HeadSettings, training: TrainingSettings) -> bool:
-    """Whether a head's loss is the plain, or class-weighted, cross-entropy of a linear layer, with an L2 penalty."""
+    """Whether a head's loss is that of a linear layer with an L2 penalty, and a solver can find its minimum.
+
+    The loss is the plain, or class-weighted, cross-entropy, or the squared error of ratings.
+    """
     plain = not (training.adversarial_weight or training.augment or training.label_smoothing)
-    return plain and training.sampling == "shuffled" and head_class(head).l2_strengths(head) is not None
+    solvable = training.loss not in ("ccc", "ccc_mse") and training.sampling == "shuffled"
+    return plain and solvable and head_class(head).l2_strengths(head) is not None
 
 
 def fit_linear(
@@ -77,14 +87,16 @@ def fit_linear(
         if len(compared) > 1:
             for fitted, tested in parts:
                 reduced = _Reduced(fitted.embeddings)
+                targets = tested.targets(num_classes)
                 for strength, values in compared.items():
-                    solution = _solve(reduced, fitted.labels, strength, training)
-                    known = np.isin(tested.labels, solution.classes)  # nothing could be learnt about others
+                    solution = _solve(reduced, fitted, strength, training)
+                    unknown = np.setdiff1d(np.arange(num_classes), solution.classes)
+                    known = targets[:, unknown].sum(axis=1) == 0  # nothing could be learnt about others
                     if known.any():
                         values.append(_loss(solution, _some(tested, np.flatnonzero(known)), num_classes))
         losses = {strength: float(np.mean(values)) for strength, values in compared.items() if values}
         chosen = min(losses, key=losses.get) if losses else list(compared)[len(compared) // 2]
-        solution = _solve(_Reduced(train.embeddings), train.labels, chosen, training)
+        solution = _solve(_Reduced(train.embeddings), train, chosen, training)
     weight, bias = solution.full(num_classes)
     with torch.no_grad():
         classifier.weight.copy_(torch.from_numpy(weight))
@@ -126,10 +138,14 @@ class _Solution:
         return embeddings @ weight.T + bias
 
 
-def _solve(reduced: _Reduced, labels: np.ndarray, strength: float, training: TrainingSettings) -> _Solution:
+def _solve(reduced: _Reduced, train: Examples, strength: float, training: TrainingSettings) -> _Solution:
     balanced = "balanced" if training.class_weights == "balanced" else None
     solver = LogisticRegression(C=1 / strength, class_weight=balanced, max_iter=_MOST_ITERATIONS, tol=_TOLERANCE)
-    solver.fit(reduced.embeddings, labels)
+    if train.shares is None:
+        solver.fit(reduced.embeddings, train.labels)
+    else:  # once for every class with votes, weighted by its share: the cross-entropy with these shares
+        utterances, classes = np.nonzero(train.shares)
+        solver.fit(reduced.embeddings[utterances], classes, sample_weight=train.shares[utterances, classes])
     weight, bias = solver.coef_, solver.intercept_
     if len(weight) == 1:  # of two classes, scikit-learn has one row: the second against the first
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
@@ -140,13 +156,14 @@ def _solve(reduced: _Reduced, labels: np.ndarray, strength: float, training: Tra
 
 def _loss(solution: _Solution, tested: Examples, num_classes: int) -> float:
     """The mean cross-entropy over utterances: of the mean probabilities over the clips of each."""
-    logs, labels = log_softmax(solution.logits(tested.embeddings, num_classes), axis=1), tested.labels
+    logs = log_softmax(solution.logits(tested.embeddings, num_classes), axis=1)
+    targets = tested.targets(num_classes)
     if tested.in_pieces:
         _, first, utterance = np.unique(tested.utterances, return_index=True, return_inverse=True)
         sums = np.full((len(first), num_classes), -np.inf)
         np.logaddexp.at(sums, utterance, logs)
-        logs, labels = sums - np.log(np.bincount(utterance))[:, None], labels[first]
-    return float(-logs[np.arange(len(labels)), labels].mean())
+        logs, targets = sums - np.log(np.bincount(utterance))[:, None], targets[first]
+    return float(-(targets * logs).sum(axis=1).mean())
 
 
 def _speaker_parts(train: Examples) -> list[tuple[Examples, Examples]]:
@@ -168,4 +185,5 @@ def _speaker_parts(train: Examples) -> list[tuple[Examples, Examples]]:
 def _some(examples: Examples, index: np.ndarray) -> Examples:
     speakers = [examples.speakers[row] for row in index]
     utterances = None if examples.utterances is None else [examples.utterances[row] for row in index]
-    return Examples(examples.embeddings[index], examples.labels[index], speakers, utterances)
+    shares = None if examples.shares is None else examples.shares[index]
+    return Examples(examples.embeddings[index], examples.labels[index], speakers, utterances, shares)

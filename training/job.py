@@ -1,12 +1,13 @@
 """What one training run is asked to do: which head, on which utterances, how, and where its files go."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.errors import UserError
 from models.building import head_class
 from models.head import HeadSettings, View
+from training.choices import settle
 from training.convex import is_convex
 from training.schedule import Budget
 from training.settings import TrainingSettings
@@ -17,11 +18,19 @@ _SECONDS_PER_SOLUTION = 1.0
 
 @dataclass(frozen=True)
 class Utterances:
-    """Utterances that play one role: ids, speakers and class indices, all [N]. Ids are opaque strings."""
+    """Utterances that play one role. Ids are opaque strings.
+
+    Attributes:
+        ids, speakers: [N].
+        labels: class indices [N]; empty for ratings.
+        targets: ratings, or the annotators' share of votes for each class, in the order of the outputs [N][C]; empty
+            where the labels say everything.
+    """
 
     ids: list[str]
     speakers: list[str]
     labels: list[int]
+    targets: list[list[float]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +40,10 @@ class FoldJob:
     Attributes:
         name: the head's name in params.yaml.
         head: its settings.
-        training: the parameters of training, with the head's overrides.
+        training: the parameters of training, with the head's overrides; no longer with ``auto``.
         features: the feature set's folder.
-        classes: names in the order of the logits.
+        classes: names in the order of the logits; empty where the head predicts ratings.
+        targets: the names of the ratings in the order of the outputs; empty where the head predicts classes.
         fold, seed: which run this is.
         roles: ``train``, ``validation``, ``test`` -> utterances; validation may be empty.
         num_clips: of the training utterances, see `training.clips`.
@@ -50,6 +60,7 @@ class FoldJob:
     training: TrainingSettings
     features: Path
     classes: list[str]
+    targets: list[str] = field(default_factory=list)
     fold: int
     seed: int
     roles: dict[str, Utterances]
@@ -60,6 +71,9 @@ class FoldJob:
     measurement: Path
     device: str
     threads: int
+
+    def __post_init__(self):
+        object.__setattr__(self, "training", settle(self.training, self.head, bool(self.targets)))
 
     @property
     def run_name(self) -> str:
@@ -97,9 +111,12 @@ def check_job(job: FoldJob) -> None:
     """Find what would make a run fail or meaningless, before any run begins.
 
     Raises:
-        UserError: one training class, or a speaker classifier with one training speaker.
+        UserError: one training class, a rating that never changes, or a speaker classifier with one training speaker.
     """
-    if len(set(job.roles["train"].labels)) < 2:
+    for position, name in enumerate(job.targets):
+        if len({ratings[position] for ratings in job.roles["train"].targets}) < 2:
+            raise UserError(f"{job.name}, fold {job.fold}: all training utterances have the same {name}.")
+    if job.classes and len(set(job.roles["train"].labels)) < 2:
         raise UserError(
             f"{job.name}, fold {job.fold}: all training utterances belong to one class; a head needs at least two."
         )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from data.clip_keys import CLEAN
 from models.layers import frame_mask
 from training.batches import FrameSource
+from training.goals import Goal
 from training.job import Utterances
 
 _BATCH_SIZE = 64
@@ -22,12 +23,12 @@ class Prediction:
     """What a model returns for N utterances, on the CPU.
 
     Attributes:
-        logits: [N, C].
+        outputs: logits of the classes, or ratings in their own range [N, C].
         embeddings: [N, E].
         attention: per utterance, the mean attention that each of its frames gets [T]; None without attention.
     """
 
-    logits: Tensor
+    outputs: Tensor
     embeddings: Tensor
     attention: list[Tensor] | None
 
@@ -36,21 +37,21 @@ class Prediction:
 def predict(model: nn.Module, frames: FrameSource, identifiers: Sequence[str]) -> Prediction:
     """What a model returns for some utterances, in the order of the ids."""
     model.eval()
-    logits, embeddings, attention = [], [], []
+    outputs, embeddings, attention = [], [], []
     for start in range(0, len(identifiers), _BATCH_SIZE):
         batch, lengths = frames.gather(identifiers[start : start + _BATCH_SIZE])
         output = model(batch, lengths)
-        logits.append(output.emotion_logits.float().cpu())
+        outputs.append(output.emotion_logits.float().cpu())
         embeddings.append(output.embedding.float().cpu())
         if output.attention is not None:
             attention += _attention_received(output.attention.float(), lengths)
-    return Prediction(torch.cat(logits), torch.cat(embeddings), attention or None)
+    return Prediction(torch.cat(outputs), torch.cat(embeddings), attention or None)
 
 
 def write_predictions(
     predictions: dict[str, Prediction],
     roles: dict[str, Utterances],
-    classes: Sequence[str],
+    goal: Goal,
     folder: Path,
     copies: Mapping[str, Prediction] | None = None,
 ) -> None:
@@ -59,20 +60,20 @@ def write_predictions(
     Args:
         predictions: role -> prediction of its utterances.
         roles: role -> utterances; may have more roles.
-        classes: names in the order of the logits.
+        goal: what the outputs stand for.
         folder: where the files go. There is no attention.safetensors without attention.
         copies: other copies -> prediction of the test utterances in each. Where there are any, predictions.csv has a
             column ``copy``, and their rows follow the clean ones; they have no embeddings and no attention there.
     """
     tables, embeddings, attention = [], [], []
     for role, prediction in predictions.items():
-        tables.append(_table(role, prediction, roles[role], classes))
+        tables.append(_table(role, prediction, roles[role], goal))
         embeddings.append(prediction.embeddings)
         attention += prediction.attention or []
     if copies:
         tables = [table.assign(copy=CLEAN) for table in tables]
         for copy, prediction in copies.items():
-            tables.append(_table("test", prediction, roles["test"], classes).assign(copy=copy))
+            tables.append(_table("test", prediction, roles["test"], goal).assign(copy=copy))
     pd.concat(tables).to_csv(folder / "predictions.csv", index=False, float_format="%.6f", lineterminator="\n")
     save_file({"embedding": torch.cat(embeddings).contiguous()}, folder / "embeddings.safetensors")
     if attention:
@@ -81,13 +82,9 @@ def write_predictions(
         save_file(rows, folder / "attention.safetensors")
 
 
-def _table(role: str, prediction: Prediction, utterances: Utterances, classes: Sequence[str]) -> pd.DataFrame:
-    table = pd.DataFrame({"id": utterances.ids, "role": role, "speaker": utterances.speakers})
-    table["label"] = [classes[label] for label in utterances.labels]
-    table["predicted"] = [classes[index] for index in prediction.logits.argmax(dim=1)]
-    for name, probability in zip(classes, prediction.logits.softmax(dim=1).T.numpy(), strict=True):
-        table[f"p_{name}"] = probability
-    return table
+def _table(role: str, prediction: Prediction, utterances: Utterances, goal: Goal) -> pd.DataFrame:
+    known = {"id": utterances.ids, "role": role, "speaker": utterances.speakers}
+    return pd.DataFrame({**known, **goal.columns(prediction.outputs, utterances)})
 
 
 def _attention_received(attention: Tensor, lengths: Tensor) -> list[Tensor]:

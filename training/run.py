@@ -30,12 +30,12 @@ from training.batches import (
 )
 from training.checkpoint import StandardisedHead, save_head
 from training.clips import clips_of, predict_utterances, training_clips
-from training.convex import Examples, fit_linear, is_convex
+from training.convex import is_convex
+from training.goals import Embedded, Goal, goal_of
 from training.job import FoldJob, Utterances, training_view
 from training.objective import Objective
 from training.prediction import predict, write_predictions
 from training.schedule import Budget, make_optimizer, make_scheduler, reversal_strength, settled_epoch
-from training.scores import scores
 
 
 def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: None) -> None:
@@ -62,14 +62,14 @@ def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
     _begin(job)
     features = FeatureSet(job.features, verify=False)  # the stage has verified it
     layers = features.check_layers(job.head.choose_layers(features.layers))
-    train = training_clips(job.roles["train"], features, job.training)
-    model = _build_model(job, features, layers, train)
+    goal, train = goal_of(job), training_clips(job.roles["train"], features, job.training)
+    model = _build_model(job, features, layers, train, goal)
     frames = _open_frames(job, features, layers)
     if job.training.standardise and (scale := model.head.embedding_scale) is not None:
         scale.fit(predict(model, frames, train.ids).embeddings)
-    config = _config(job, features, layers, model)
+    config = _config(job, features, layers, model, goal)
     if is_convex(job.head, job.training):
-        solved, seconds_per_epoch = _solve(model, frames, job, features, train)
+        solved, seconds_per_epoch = _solve(model, frames, job, features, train, goal)
         config |= solved
         on_epochs(1)
     else:
@@ -87,7 +87,7 @@ def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
     copies = {
         copy: predict_utterances(model, frames, features, job.roles["test"].ids, copy) for copy in features.copies[1:]
     }
-    write_predictions(predictions, job.roles, job.classes, job.folder, copies)
+    write_predictions(predictions, job.roles, goal, job.folder, copies)
     write_measurement(
         job.measurement,
         job.fingerprint,
@@ -109,7 +109,9 @@ def _begin(job: FoldJob) -> None:
     restart_gpu_peak(job.device)
 
 
-def _build_model(job: FoldJob, features: FeatureSet, layers: list[int], train: Utterances) -> StandardisedHead:
+def _build_model(
+    job: FoldJob, features: FeatureSet, layers: list[int], train: Utterances, goal: Goal
+) -> StandardisedHead:
     shape = len(layers), features.dimension
     mean, deviation = torch.zeros(shape), torch.ones(shape)
     if job.training.standardise:
@@ -118,12 +120,12 @@ def _build_model(job: FoldJob, features: FeatureSet, layers: list[int], train: U
     head = build_head(
         job.head,
         features.dimension,
-        len(job.classes),
+        len(goal.names),
         num_layers=len(layers),
         num_speakers=len(job.train_speakers) if job.training.adversarial_weight else 0,
         speaker_classifier=job.training.speaker_classifier,
     )
-    return StandardisedHead(head, mean, deviation).to(job.device)
+    return StandardisedHead(head, mean, deviation, goal.scale).to(job.device)
 
 
 def _open_frames(job: FoldJob, features: FeatureSet, layers: list[int]) -> FrameSource:
@@ -133,14 +135,14 @@ def _open_frames(job: FoldJob, features: FeatureSet, layers: list[int]) -> Frame
     return MomentFrames(open_moments(features, layers), view, device)
 
 
-def _config(job: FoldJob, features: FeatureSet, layers: list[int], model: StandardisedHead) -> dict:
+def _config(job: FoldJob, features: FeatureSet, layers: list[int], model: StandardisedHead, goal: Goal) -> dict:
     """The content of config.json, as far as it is known before training."""
     return {
         "format": "emocache-head",
         "format_version": 1,
         "settings": job.head.model_dump(),
         "training": job.training.content,
-        "classes": job.classes,
+        **goal.config(),
         "speakers": job.train_speakers if job.training.adversarial_weight else [],
         "fold": job.fold,
         "seed": job.seed,
@@ -153,7 +155,7 @@ def _config(job: FoldJob, features: FeatureSet, layers: list[int], model: Standa
 
 
 def _solve(
-    model: StandardisedHead, frames: FrameSource, job: FoldJob, features: FeatureSet, train: Utterances
+    model: StandardisedHead, frames: FrameSource, job: FoldJob, features: FeatureSet, train: Utterances, goal: Goal
 ) -> tuple[dict, list[float]]:
     """Find the minimum of a convex head's loss over the training clips, and write history.csv.
 
@@ -162,28 +164,25 @@ def _solve(
     """
     start = time.perf_counter()
     clips = {"train": train, "validation": clips_of(job.roles["validation"], features)}
-    examples = {role: _examples(model, frames, features, of_role) for role, of_role in clips.items()}
+    embedded = [_embedded(model, frames, features, of_role) for of_role in clips.values()]
     strengths = head_class(job.head).l2_strengths(job.head)
-    strength, compared = fit_linear(
-        model.head.classifier, strengths, examples["train"], examples["validation"], job.training
-    )
+    strength, compared = goal.solve(model.head.classifier, strengths, *embedded)
     seconds = time.perf_counter() - start
     measured = {"epoch": 1, "l2": strength}
-    measured |= _measure("train", predict(model, frames, train.ids).logits, examples["train"].labels)
+    measured |= goal.measure("train", predict(model, frames, train.ids).outputs, train)
     if (validation := job.roles["validation"]).ids:
-        logits = predict_utterances(model, frames, features, validation.ids).logits
-        measured |= _measure("validation", logits, np.array(validation.labels))
+        outputs = predict_utterances(model, frames, features, validation.ids).outputs
+        measured |= goal.measure("validation", outputs, validation)
     pd.DataFrame([measured]).to_csv(job.folder / "history.csv", float_format="%.6g", lineterminator="\n", index=False)
     solved = {"best_epoch": 1, "epochs_run": 1, "num_epochs": 1, "l2": strength, "l2_compared": compared}
     return solved, [seconds]
 
 
-def _examples(model: StandardisedHead, frames: FrameSource, features: FeatureSet, clips: Utterances) -> Examples:
+def _embedded(model: StandardisedHead, frames: FrameSource, features: FeatureSet, clips: Utterances) -> Embedded:
     embeddings = np.zeros((0, model.head.embedding_size))
     if clips.ids:
         embeddings = predict(model, frames, clips.ids).embeddings.double().numpy()
-    utterances = [features.locations[key].id for key in clips.ids]
-    return Examples(embeddings, np.array(clips.labels), clips.speakers, utterances)
+    return Embedded(embeddings, clips, [features.locations[key].id for key in clips.ids])
 
 
 class TrainingRun:
@@ -203,13 +202,14 @@ class TrainingRun:
     def __init__(self, model: StandardisedHead, frames: FrameSource, job: FoldJob, config: dict, features: FeatureSet):
         self.model, self.frames, self.job, self.config, self.features = model, frames, job, config, features
         self.training, self.train = job.training, training_clips(job.roles["train"], features, job.training)
+        self.goal = goal_of(job)
         self.device = torch.device(job.device)
         self.budget = Budget.of(self.training, len(self.train.ids))
         self.optimizer = make_optimizer(model.head, self.training)
         self.scheduler = make_scheduler(self.optimizer, self.training, self.budget)
-        self.objective = Objective(self.training, self.train.labels, len(job.classes), self.device)
+        self.objective = Objective(self.training, self.train.labels, len(self.goal.names), self.device)
         self.generator = torch.Generator().manual_seed(job.random_seed)
-        self.emotions = functional.one_hot(torch.tensor(self.train.labels), len(job.classes)).float()
+        self.emotions = self.goal.targets(self.train)
         speakers = [job.train_speakers.index(speaker) for speaker in self.train.speakers]
         self.speakers = functional.one_hot(torch.tensor(speakers), len(job.train_speakers)).float()
         self.seconds_per_epoch: list[float] = []
@@ -235,8 +235,8 @@ class TrainingRun:
                     raise UserError(self._rescue(error, epoch, best_epoch, best_state)) from None
                 self.seconds_per_epoch.append(time.perf_counter() - start)
                 if validation.ids:
-                    logits = predict_utterances(self.model, self.frames, self.features, validation.ids).logits
-                    measured |= _measure("validation", logits, np.array(validation.labels))
+                    outputs = predict_utterances(self.model, self.frames, self.features, validation.ids).outputs
+                    measured |= self.goal.measure("validation", outputs, validation)
                 for name, value in measured.items():
                     live.log_metric(name, value)
                 score = _selected(measured, training.select) if chooses else epoch
@@ -295,8 +295,7 @@ class TrainingRun:
         emotion, speaker = (sums.sum(dim=0) / sum(counts)).tolist()
         measured |= {"train_loss": emotion} | ({"speaker_loss": speaker} if self.adversarial else {})
         drawn = list(itertools.chain.from_iterable(itertools.chain.from_iterable(steps)))
-        labels = np.array(self.train.labels)[drawn]  # mixup leaves them their larger share
-        measured |= scores("train", labels, torch.cat(predicted).cpu().numpy())
+        measured |= self.goal.training_scores(torch.cat(predicted), self.train, drawn)
         return measured | {"gradient_norm": float(norms.mean())}
 
     def _draw_steps(self) -> Iterator[list[list[int]]]:
@@ -310,7 +309,7 @@ class TrainingRun:
                 yield step
 
     def _backward(self, batches: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Accumulate one step's gradient; return the summed emotion and speaker loss [2], and predicted classes [N]."""
+        """Accumulate one step's gradient; return the summed emotion and speaker loss [2], and the answers."""
         count = sum(map(len, batches))
         total, predicted = torch.zeros(2, device=self.device), []
         for indices in batches:
@@ -323,7 +322,7 @@ class TrainingRun:
                 output = self.model.head(batch.frames, batch.lengths)
             loss = self.objective(output, batch.emotions, batch.speakers)
             (loss.total * (len(indices) / count)).backward()
-            predicted.append(output.emotion_logits.argmax(dim=1))
+            predicted.append(self.goal.answers(output.emotion_logits))
             speaker = torch.zeros_like(loss.emotion) if loss.speaker is None else loss.speaker
             total += len(indices) * torch.stack([loss.emotion, speaker]).detach()
         return total, torch.cat(predicted)
@@ -352,12 +351,6 @@ class NotFiniteError(Exception):
     def __init__(self, step: int, loss: float):
         super().__init__()
         self.step, self.loss = step, loss
-
-
-def _measure(role: str, logits: Tensor, labels: np.ndarray) -> dict[str, float]:
-    """Loss and scores of logits [N, C], as history.csv names them."""
-    loss = float(functional.cross_entropy(logits, torch.tensor(labels)))
-    return {f"{role}_loss": loss} | scores(role, labels, logits.argmax(dim=1).numpy())
 
 
 def _selected(measured: dict[str, float], select: str) -> float:

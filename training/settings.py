@@ -30,8 +30,8 @@ class TrainingSettings(Settings):
         standardise: subtract the training frames' mean and divide by their deviation.
         precision: of the head's arithmetic; ``bfloat16`` is mixed precision.
 
-        select: the validation score that chooses the epoch: the highest ``ua`` or ``wa``, or the lowest ``loss``;
-            ``last`` keeps the last weights.
+        select: the validation score that chooses the epoch: the highest ``ua``, ``wa`` or, of ratings, ``ccc``, or the
+            lowest ``loss``; ``last`` keeps the last weights. ``auto``: ``ua``, of ratings ``ccc``.
         patience: number of epochs without improvement before training stops, counted once the warm-up and alpha's
             ramp are over; null never stops early.
 
@@ -49,6 +49,8 @@ class TrainingSettings(Settings):
         weight_decay: of the optimiser.
         clip_norm: largest norm of the gradient.
 
+        loss: of classes ``cross_entropy`` or ``kl``; of ratings ``ccc`` (1 - CCC over the batch), ``mse`` or their sum
+            ``ccc_mse``. ``auto``: ``cross_entropy``; of ratings ``ccc``, or ``mse`` where a solver finds its minimum.
         label_smoothing: share of the target that is spread over all classes.
         class_weights: ``balanced``: all classes have the same weight in the loss.
         adversarial_weight: of the loss of a speaker classifier after a gradient reversal; 0: no such classifier.
@@ -78,7 +80,7 @@ class TrainingSettings(Settings):
     standardise: bool = True
     precision: Literal["float32", "bfloat16"] = "float32"
 
-    select: Literal["ua", "wa", "loss", "last"] = "ua"
+    select: Literal["auto", "ua", "wa", "ccc", "loss", "last"] = "auto"
     patience: Annotated[int, Field(ge=1)] | None = 10
 
     optimizer: Literal["adamw", "adam"] = "adamw"
@@ -95,6 +97,7 @@ class TrainingSettings(Settings):
     weight_decay: _NotNegative = 1e-5
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
 
+    loss: Literal["auto", "cross_entropy", "kl", "ccc", "mse", "ccc_mse"] = "auto"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     adversarial_weight: _NotNegative = 0.05

@@ -4,18 +4,25 @@ Busso et al. 2008, "IEMOCAP: Interactive emotional dyadic motion capture databas
 
 ::
 
-    Session<1-5>/dialog/EmoEvaluation/<dialog>.txt      [start - end] <TAB> id <TAB> code <TAB> [v, a, d]
+    Session<1-5>/dialog/EmoEvaluation/<dialog>.txt      [start - end] <TAB> id <TAB> code <TAB> [v, a, d], and below
+                                                        it the annotators: C-E2: <TAB> Neutral; <TAB> (comment)
     Session<1-5>/dialog/transcriptions/<dialog>.txt     id [start-end]: text
     Session<1-5>/sentences/wav/<dialog>/<id>.wav        16 kHz mono
+
+Annotators (``C-E<k>``) may name several emotions; each of them is a vote. What the speakers say of themselves
+(``C-F<k>``, ``C-M<k>``) is none.
 
 The speaker is the session plus the letter of the id's *last* part: ``Ses01F_impro01_M003`` is spoken by the man.
 """
 
+import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from data.errors import UserError
 from data.utterance import Utterance
+from data.votes import format_votes
 
 EMOTIONS = {
     "neu": "neutral",
@@ -31,10 +38,16 @@ EMOTIONS = {
     "xxx": "no agreement between the annotators",
 }
 
+NAMES = {  # a code -> what annotators call it
+    **{"neu": "Neutral", "hap": "Happiness", "exc": "Excited", "sad": "Sadness", "ang": "Anger", "fru": "Frustration"},
+    **{"sur": "Surprise", "fea": "Fear", "dis": "Disgust", "oth": "Other"},
+}
+
 _NUMBER = r"(-?\d+(?:\.\d+)?)"
 _ANNOTATION = re.compile(
     rf"\[{_NUMBER} - {_NUMBER}\]\t(?P<id>\S+)\t(?P<code>[a-z]+)\t\[{_NUMBER}, {_NUMBER}, {_NUMBER}\]\s*"
 )
+_VOTES = re.compile(r"C-E\d+:(?P<names>[^(]*)")
 _ID = re.compile(r"(?P<dialog>Ses(?P<session>\d\d)[FM]_(?P<name>(?:impro|script)\w+))_(?P<speaker>[FM])\d+")
 _TRANSCRIPT = re.compile(r"(?P<id>Ses\d\d[FM]_\S+) \[[^]]*\]: ?(?P<text>.*)")
 _GENDER = {"F": "female", "M": "male"}
@@ -64,9 +77,10 @@ def _read_session(root: Path, session: Path) -> list[Utterance]:
     utterances = []
     for evaluation in _text_files(session / "dialog/EmoEvaluation"):
         texts = _read_transcript(session / "dialog/transcriptions" / evaluation.name)
+        lines = _lines(evaluation)
         found = [
-            _parse_annotation(line, f"{evaluation.relative_to(root)}:{number}", session, texts)
-            for number, line in enumerate(_lines(evaluation), start=1)
+            _parse_annotation(line, f"{evaluation.relative_to(root)}:{number}", session, texts, lines[number:])
+            for number, line in enumerate(lines, start=1)
             if line.startswith("[") or _ID.search(line)
         ]
         if not found:
@@ -75,7 +89,7 @@ def _read_session(root: Path, session: Path) -> list[Utterance]:
     return utterances
 
 
-def _parse_annotation(line: str, source: str, session: Path, texts: dict[str, str]) -> Utterance:
+def _parse_annotation(line: str, source: str, session: Path, texts: dict[str, str], below: list[str]) -> Utterance:
     annotation = _ANNOTATION.fullmatch(line)
     name = _ID.fullmatch(annotation["id"]) if annotation else None
     if annotation is None or name is None:
@@ -98,9 +112,18 @@ def _parse_annotation(line: str, source: str, session: Path, texts: dict[str, st
         valence=float(valence),
         activation=float(activation),
         dominance=float(dominance),
+        votes=format_votes(_votes(below)),
         text=texts.get(annotation["id"], ""),
         shard=session.name,
     )
+
+
+def _votes(below: list[str]) -> Iterator[str]:
+    """The codes that annotators gave an utterance, of the lines below its own, up to the next utterance's."""
+    for line in itertools.takewhile(lambda line: not line.startswith("["), below):
+        if match := _VOTES.match(line):
+            names = {name.strip() for name in match["names"].split(";")}
+            yield from (code for code, name in NAMES.items() if name in names)
 
 
 def _read_transcript(path: Path) -> dict[str, str]:

@@ -42,7 +42,6 @@ UNRUN = [
     ("report", REMOVED, r"report: this section is missing"),
     ("corpora.demo.features", REMOVED, r"corpora\.demo\.features: is missing; write features: all"),
     ("features.hubert.clips", REMOVED, r"features\.hubert\.clips: is missing; write clips:"),
-    ("tasks.emotions.classes", REMOVED, r"tasks\.emotions\.classes: is missing"),
     (
         "corpora.demo-2",
         {"reader": "demo", "features": "all"},

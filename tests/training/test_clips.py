@@ -76,7 +76,7 @@ def test_an_utterances_probability_is_the_mean_of_its_pieces_by_the_run_that_tes
         keys = features.clips_of(identifier)
         assert len(keys) == 1 + int(identifier.split("-")[1]) % 3
         answers = predict(model, frames, keys)
-        by_hand = answers.logits.softmax(dim=1).mean(dim=0)
+        by_hand = answers.outputs.softmax(dim=1).mean(dim=0)
         np.testing.assert_allclose(
             table.loc[row, [f"p_{name}" for name in CLASSES]].to_numpy(float), by_hand, atol=2e-6
         )
@@ -103,9 +103,9 @@ def test_every_piece_trains_with_its_utterances_label_and_all_else_that_is_known
     for key, speaker, label in zip(clips.ids, clips.speakers, clips.labels, strict=True):
         assert (f"{speaker}-", str(label)) == (key[:3], features.locations[key].id[-1])
 
-    extended = dataclasses.make_dataclass("Extended", [("weights", list)], bases=(Utterances,), frozen=True)
-    more = training_clips(extended(*vars(train).values(), weights=train.ids), features, TrainingSettings())
-    assert more.weights == [features.locations[key].id for key in clips.ids]
+    rated = dataclasses.replace(train, targets=[[float(number)] for number in range(20)])
+    ratings = training_clips(rated, features, TrainingSettings()).targets
+    assert [train.ids[int(rating)] for (rating,) in ratings] == [features.locations[key].id for key in clips.ids]
 
 
 def test_copies_are_trained_on_if_asked_for_and_tested_in_rows_of_their_own(copies, tmp_path):
@@ -129,7 +129,7 @@ def test_copies_are_trained_on_if_asked_for_and_tested_in_rows_of_their_own(copi
     row = runs["all"].copies.query("copy == 'gain_-10'").iloc[3]
     keys = features.clips_of(row["id"], "gain_-10")
     assert keys == [f"{row['id']} (gain_-10, piece {number})" for number in range(2)]
-    by_hand = predict(model, frames, keys).logits.softmax(dim=1).mean(dim=0)
+    by_hand = predict(model, frames, keys).outputs.softmax(dim=1).mean(dim=0)
     np.testing.assert_allclose(row[[f"p_{name}" for name in CLASSES]].to_numpy(float), by_hand, atol=2e-6)
 
 

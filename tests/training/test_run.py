@@ -212,7 +212,7 @@ def test_a_saved_head_predicts_what_it_predicted(feature_folder, tmp_path):
     model, config = load_head(tmp_path / "run")
     predictions = pd.read_csv(tmp_path / "run/predictions.csv")
     source = MappedFrames(FeatureSet(feature_folder), config["layers"], torch.device("cpu"))
-    logits = predict(model, source, list(predictions["id"])).logits
+    logits = predict(model, source, list(predictions["id"])).outputs
     np.testing.assert_allclose(
         logits.softmax(dim=1), predictions[[f"p_{name}" for name in config["classes"]]], atol=2e-6
     )

@@ -307,7 +307,7 @@ def test_trained_on_moments_or_on_all_frames_it_is_the_same_head(tmp_path, head,
     means = MomentFrames(open_moments(features, layers), view, torch.device("cpu"))
     every = MappedFrames(features, layers, torch.device("cpu"))
     one, other = predict(model, means, identifiers), predict(model, every, identifiers)
-    torch.testing.assert_close(one.logits, other.logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(one.outputs, other.outputs, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(one.embeddings, other.embeddings, rtol=1e-4, atol=1e-4)
     assert means.gather(identifiers[:3])[0].shape == (3, len(layers), view.value, 12)
 
@@ -343,7 +343,7 @@ def test_a_head_on_int8_frames_predicts_what_it_does_on_float16(tmp_path):
     identifiers = list(FeatureSet(float16).locations)
     predicted = [
         predict(model, MappedFrames(FeatureSet(folder), config["layers"], torch.device("cpu")), identifiers)
-        .logits.argmax(dim=1)
+        .outputs.argmax(dim=1)
         .numpy()
         for folder in (float16, int8)
     ]
