@@ -40,7 +40,7 @@ class ImportedSettings(KindSettings):
 
     @model_validator(mode="after")
     def _whole_clips(self):
-        if self.clips.in_pieces or getattr(self.clips, "disturb", None):
+        if self.clips.in_pieces or self.clips.disturb:
             raise ValueError("clips: imported frames cannot be cut or disturbed as audio can; leave out the pieces")
         if self.layers and sorted(set(self.layers)) != self.layers:
             raise ValueError("layers: list each layer once, in increasing order")
@@ -48,6 +48,10 @@ class ImportedSettings(KindSettings):
 
     def known_layers(self) -> list[int] | None:
         return self.layers
+
+    @property
+    def single_frame(self) -> bool:
+        return self.frame_rate is None
 
     def source_folder(self, feature_set: str, corpus: str) -> Path:
         return Path("data/imported") / feature_set / corpus

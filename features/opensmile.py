@@ -53,6 +53,10 @@ class OpensmileSettings(KindSettings):
     def known_layers(self) -> list[int]:
         return [0]
 
+    @property
+    def single_frame(self) -> bool:
+        return self.level == "functionals"
+
 
 class OpensmileEncoder(AudioEncoder):
     """openSMILE's features of one clip after the other, at the clips' own rate.
@@ -86,7 +90,7 @@ class OpensmileEncoder(AudioEncoder):
     @property
     def frame_rate(self) -> float:
         """Frames per second; 0 for functionals."""
-        return 0.0 if self._settings.level == "functionals" else super().frame_rate
+        return 0.0 if self._settings.single_frame else super().frame_rate
 
     @property
     def recipe(self) -> dict:
@@ -103,7 +107,7 @@ class OpensmileEncoder(AudioEncoder):
     def num_frames(self, num_samples: int) -> int:
         if num_samples < self._window:
             return 0
-        if self._settings.level == "functionals":
+        if self._settings.single_frame:
             return 1
         return _FIRST_FRAMES[self._settings.level] + (num_samples - self._window) // self.stride
 

@@ -28,6 +28,11 @@ class KindSettings(Settings):
     def known_layers(self) -> list[int] | None:
         """The layers that will be stored, in order; None where only the loaded encoder knows."""
 
+    @property
+    def single_frame(self) -> bool:
+        """Whether a clip is one frame, so that nothing varies over time."""
+        return False
+
     def compute_types(self, own: str) -> list[str]:
         """In which arithmetic a shard may have been computed to be this set's; ``own``, what is computed here, first.
 

@@ -54,6 +54,10 @@ class EnhancedGruSettings(HeadSettings):
     ]
     classifier: list[Annotated[int, Field(ge=1)]] | None = None
 
+    @property
+    def needs_time(self) -> str | None:
+        return "instance_norm" if self.instance_norm else "pooling" if self.pooling == ["deviation"] else None
+
     @model_validator(mode="after")
     def _heads_divide(self):
         size = 2 * self.hidden_size

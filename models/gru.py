@@ -41,6 +41,10 @@ class GruSettings(HeadSettings):
         list[Literal["mean", "deviation", "maximum", "attention"]], Field(min_length=1), AfterValidator(distinct)
     ] = ["maximum"]
 
+    @property
+    def needs_time(self) -> str | None:
+        return "pooling" if self.pooling == ["deviation"] else None
+
 
 class MatchingAttention(nn.Module):
     """Every frame queries all frames of its utterance, and gets their weighted mean.

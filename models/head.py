@@ -34,6 +34,11 @@ class HeadSettings(Settings):
     model: str
     layers: Layers | None = None
 
+    @property
+    def needs_time(self) -> str | None:
+        """The parameter by which nothing would be left of an utterance of a single frame; None if something is."""
+        return None
+
     def choose_layers(self, stored: list[int]) -> list[int]:
         """The layers to read, of those that are stored."""
         if self.layers is None:

@@ -28,6 +28,10 @@ class LinearSettings(HeadSettings):
         1000.0,
     ]
 
+    @property
+    def needs_time(self) -> str | None:
+        return "statistics" if self.statistics == ["deviation"] else None
+
 
 class LinearHead(Head):
     """Mean, deviation or both over time, standardised over the training utterances, and one linear layer.

@@ -215,6 +215,11 @@ def _parse_head(name: str, entry: dict, sections: _Sections) -> HeadParams:
                 f"params.yaml: {where}.features: corpora.{part}.features leaves {feature_set} out; add it there"
             )
     _check_layers(settings, sections.features[feature_set], feature_set, where)
+    if sections.features[feature_set].single_frame and (parameter := settings.needs_time):
+        raise UserError(
+            f"params.yaml: {where}.{parameter}: {getattr(settings, parameter)} keeps only what varies over time, and "
+            f"clips of {feature_set} are a single frame; change it for this head"
+        )
     return HeadParams(source.model, source.task, feature_set, corpus, source.start, settings, training)
 
 

@@ -32,6 +32,7 @@ SIZE, CLASSES, SPEAKERS, LAYERS = 12, 4, 3, 3
 VARIANTS = [
     {"model": "linear"},
     {"model": "linear", "statistics": ["deviation", "mean"]},
+    {"model": "linear", "statistics": ["deviation"]},
     {"model": "weighted_layers", "projection": 6},
     {"model": "frame_mlp", "hidden_size": 16},
     {"model": "attentive_statistics", "hidden_size": 8, "attention_size": 6},
@@ -102,6 +103,23 @@ def test_the_content_of_padding_does_not_matter(variant, num_layers, dimension):
     garbage = frames.clone()
     garbage[0, ..., 5:, :] = 1e4
     torch.testing.assert_close(model(frames, lengths).emotion_logits, model(garbage, lengths).emotion_logits)
+
+
+@every_head
+def test_every_head_learns_from_a_single_frame_of_thousands_of_dimensions(variant):
+    """Functionals; a head that keeps only what varies over time says which parameter that is."""
+    model, lengths = head(variant, dimension=6373).train(), torch.tensor([1, 1, 1])
+    frames = torch.randn(3, 1, 1, 6373)
+    output = model(frames, lengths)
+    output.emotion_logits.square().sum().backward()
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+    if output.attention is not None:
+        assert torch.allclose(output.attention, torch.ones(()))
+    with torch.inference_mode():
+        embedding = model.eval()(frames, lengths).embedding
+    is_blind = torch.allclose(embedding, embedding[:1].expand_as(embedding))
+    assert is_blind == (model.settings.needs_time is not None)
 
 
 @every_head

@@ -224,3 +224,11 @@ def test_a_head_may_override_training():
     checked = check_params(params)
     assert checked.head("gru").training.epochs == 3
     assert checked.head("linear").training.epochs == params["training"]["epochs"]
+
+
+def test_a_head_that_keeps_only_what_varies_over_time_refuses_clips_of_a_single_frame():
+    params = changed("features.hubert", {"kind": "imported", "clips": {}, "frame_rate": None})
+    check_params(params)
+    params["heads"]["enhanced_gru"]["instance_norm"] = True
+    with pytest.raises(UserError, match=r"enhanced_gru\.instance_norm: True keeps only what varies over time"):
+        check_params(params)
