@@ -142,7 +142,7 @@ def write_ravdess(root: Path, actors: int = 6) -> Path:
     return root
 
 
-def write_casia(root: Path, speakers: tuple[str, ...] = ("liuchanhg", "wangzhe", "zhaoquanyin")) -> Path:
+def write_casia(root: Path, speakers: tuple[str, ...] = ("liuchanhg", "wangzhe", "zhaoquanyin", "zhaozuoxiang")) -> Path:
     """A miniature of CASIA: every speaker says two sentences in every emotion."""
     for speaker in speakers:
         for number, emotion in enumerate(("angry", "fear", "happy", "neutral", "sad", "surprise")):
@@ -185,7 +185,7 @@ def write_savee(root: Path, speakers: tuple[str, ...] = ("DC", "JE", "JK", "KL")
     return root
 
 
-def write_modma(root: Path, subjects: int = 6, recordings: int = 3) -> Path:
+def write_modma(root: Path, subjects: int = 8, recordings: int = 3) -> Path:
     """A miniature of MODMA's audio, with the table of its subjects, whose ids have lost a zero."""
     table = []
     for number in range(subjects):
@@ -314,7 +314,7 @@ def tiny_params(preset: str = "demo", **training) -> dict:
         if isinstance(head.get("layers"), list):
             head["layers"] = [2]
     for task in params["tasks"].values():
-        if task["split"]["scheme"] == "speaker":
+        if task["split"]["scheme"] == "speaker" and task["split"]["folds"] is not None:
             task["split"]["folds"] = 4
     params["evaluate"]["bootstrap"] = 100
     params["runtime"]["workers"] = 1
