@@ -142,7 +142,7 @@ def write_ravdess(root: Path, actors: int = 6) -> Path:
     return root
 
 
-def write_casia(root: Path, speakers: tuple[str, ...] = ("liuchanhg", "wangzhe", "zhaoquanyin", "zhaozuoxiang")) -> Path:
+def write_casia(root: Path, speakers=("liuchanhg", "wangzhe", "zhaoquanyin", "zhaozuoxiang")) -> Path:
     """A miniature of CASIA: every speaker says two sentences in every emotion."""
     for speaker in speakers:
         for number, emotion in enumerate(("angry", "fear", "happy", "neutral", "sad", "surprise")):
