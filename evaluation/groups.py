@@ -52,7 +52,7 @@ def spread_over_speakers(groups: list[GroupScores]) -> Spread | None:
 def _assess_group(
     rows: pd.DataFrame, grouping: str, group: str, classes: list[str], settings: EvaluateSettings
 ) -> GroupScores:
-    unit, column = _units(rows)
+    unit, column = _units(rows, grouping)
     confusions = confusions_by(rows, [column, "seed"], classes)
     pooled = confusions.sum(axis=0)
     metrics = {}
@@ -70,8 +70,13 @@ def _assess_group(
     )
 
 
-def _units(rows: pd.DataFrame) -> tuple[str, str]:
-    """What intervals are drawn over, and its column: speakers if there are enough, else dialogues, else utterances."""
+def _units(rows: pd.DataFrame, grouping: str) -> tuple[str, str]:
+    """What intervals are drawn over, and its column: speakers if there are enough, else dialogues, else utterances.
+
+    A corpus is always drawn by speakers, like the headline: it has one UA, and so one interval.
+    """
+    if grouping == "corpus":
+        return "speakers", "speaker"
     for column, name in (("speaker", "speakers"), ("dialog", "dialogues")):
         if column in rows and (rows[column] != "").all() and rows[column].nunique() >= FEWEST_TO_TEST:
             return name, column

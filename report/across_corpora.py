@@ -134,6 +134,7 @@ def _notes(
         for entry in shown[key]
         if entry.column == OTHER and entry.scores.tested in entry.scores.validated_on
     ]
+    notes += _different_codes(classes, [head for head in heads if head.head in {entry.head for entry in shown[key]}])
     grave = {head.head: [caution for caution in head.cautions if caution.severity == Severity.GRAVE] for head in heads}
     notes += [f"{entry.head}: {caution}" for entry in shown[key] for caution in grave[entry.head]]
     for other, entries in grouped.items():
@@ -147,3 +148,26 @@ def _notes(
                     f"its UA is not comparable and {where}."
                 )
     return list(dict.fromkeys(notes))
+
+
+def _different_codes(classes: tuple[str, ...], heads: list[Details]) -> list[str]:
+    """A sentence for each class that tasks make of other codes of a corpus: the same name, but not the same class."""
+    notes = []
+    for corpus in sorted({corpus for head in heads for corpus in head.corpora}):
+        for label in classes:
+            having: dict[tuple[str, ...], list[str]] = {}
+            for head in heads:
+                if corpus in head.corpora:
+                    having.setdefault(_codes(head, label, corpus), []).append(head.head)
+            if len(having) > 1:
+                ways = "; ".join(f"{', '.join(codes) or 'nothing'} for {', '.join(of)}" for codes, of in having.items())
+                notes.append(f"The class {label} is not the same for all heads. In {corpus} it is {ways}.")
+    return notes
+
+
+def _codes(head: Details, label: str, corpus: str) -> tuple[str, ...]:
+    """The codes of a corpus that a head's task takes for a class."""
+    codes = head.data.description.classes[label]
+    if len(head.corpora) > 1:
+        codes = [code.partition(":")[2] for code in codes if code.startswith(f"{corpus}:")]
+    return tuple(sorted(codes))

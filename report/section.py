@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 
 from data.cautions import Caution, Kind, Severity
-from data.errors import UserError, nearest
 from evaluation.comparison import Comparison, Incomparable, compare_heads
 from evaluation.evaluation import Evaluation
 from evaluation.groups import GROUPINGS, group_order
@@ -16,6 +15,7 @@ from report import figures, wording
 from report.cost import costs
 from report.examples import Examples
 from report.robustness import Robustness, robustness
+from report.settings import choose_references
 
 _LICENSED = Caution(
     kind=Kind.LICENSED_MATERIAL,
@@ -231,7 +231,8 @@ def task_sections(
     Raises:
         UserError: a reference is not among the heads, or two are of one task.
     """
-    chosen = choose_references(evaluations, references)
+    tasks = {evaluation.details.head: evaluation.details.task for evaluation in evaluations}
+    chosen = choose_references(tasks, references)
     sections = []
     for task, reference in chosen.items():
         own = [evaluation for evaluation in evaluations if evaluation.details.task == task]
@@ -244,28 +245,6 @@ def task_sections(
         cost = costs([evaluation.details for evaluation in own], measured)
         sections.append(TaskSection(task, own, examples, reference, comparisons, cost))
     return sections
-
-
-def choose_references(evaluations: Sequence[Evaluation], references: Sequence[str]) -> dict[str, str]:
-    """Task -> the head that its others are compared with: the one that is named, else the first.
-
-    Raises:
-        UserError: a head that is not among them, or two of one task.
-    """
-    tasks = {evaluation.details.head: evaluation.details.task for evaluation in evaluations}
-    named: dict[str, str] = {}
-    for head in references:
-        if head not in tasks:
-            raise UserError(
-                f"params.yaml: report.reference: there is no head {head!r}{nearest(head, tasks)} "
-                f"(there are {', '.join(tasks)})"
-            )
-        if (other := named.setdefault(tasks[head], head)) != head:
-            raise UserError(f"params.yaml: report.reference: {other} and {head} are heads of the same task")
-    first = {}
-    for head, task in tasks.items():
-        first.setdefault(task, head)
-    return {**first, **named}
 
 
 def _names_of(features: FeatureData) -> list[str]:

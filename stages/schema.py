@@ -16,7 +16,7 @@ from evaluation.settings import EvaluateSettings
 from features.kinds import FeatureSettings
 from models import HEADS
 from models.head import HeadSettings
-from report.settings import ReportSettings
+from report.settings import ReportSettings, choose_references
 from stages.params import Corpora, Key, parse, read_yaml
 from training.choices import check_choices, settle
 from training.settings import TrainingSettings
@@ -134,7 +134,7 @@ def check_params(values: dict) -> Params:
     for name in sections.tasks:
         _check_task(name, sections)
     heads = {name: _parse_head(name, entry, sections) for name, entry in sections.heads.items()}
-    _check_references(sections.report, heads)
+    choose_references({name: head.task for name, head in heads.items()}, sections.report.references)
     return Params(
         corpora=sections.corpora,
         tasks=sections.tasks,
@@ -232,15 +232,6 @@ def _check_layers(settings: HeadSettings, features: FeatureSettings, feature_set
             f"params.yaml: {where}.layers: {', '.join(map(str, missing))} is not stored by features.{feature_set} "
             f"({stored})"
         )
-
-
-def _check_references(report: ReportSettings, heads: Mapping[str, HeadParams]) -> None:
-    """At most one reference head for each task."""
-    chosen: dict[str, str] = {}
-    for name in report.references:
-        head = _lookup(heads, name, "report.reference", "head ")
-        if (other := chosen.setdefault(head.task, name)) != name:
-            raise UserError(f"params.yaml: report.reference: {other} and {name} are heads of one task, {head.task}")
 
 
 def _set_and_corpus(name: str) -> str:

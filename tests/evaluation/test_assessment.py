@@ -142,3 +142,14 @@ def test_groups_name_the_corpus_where_a_task_has_several():
     assert {row.group for row in several if row.grouping == "corpus"} == {"emodb", "turevdb"}
     single = assess_predictions(test, splits.assign(corpus="emodb"), CLASSES, SETTINGS).groups
     assert not [row for row in single if row.grouping == "corpus"]
+
+
+def test_a_corpus_has_one_ua_and_one_interval_however_few_speakers_it_has():
+    test = predictions(lambda s: 0.5 + 0.04 * s, speakers=10, folds=2)
+    splits = in_two_corpora(test)
+    assessment = assess_predictions(test, splits, CLASSES, SETTINGS)
+    groups = {row.group: row for row in assessment.groups if row.grouping == "corpus"}
+    assert groups["emodb"].speakers < 8
+    assert {row.tested: row.ua for row in assessment.across_corpora} == {
+        name: row.metrics["ua"] for name, row in groups.items()
+    }
