@@ -38,6 +38,35 @@ class Excerpt:
         return min(first, num_frames), min(last, num_frames)
 
 
+@dataclass(frozen=True)
+class Joined:
+    """An utterance of several recordings, one after another, with nothing between them."""
+
+    parts: tuple[Excerpt, ...]
+
+    @property
+    def path(self) -> Path:
+        """The first recording."""
+        return self.parts[0].path
+
+
+def read_audio(audio: Path | Excerpt | Joined, sample_rate: int) -> np.ndarray:
+    """Decode an utterance: a recording, a part of one, or several of them; see `read_waveform`.
+
+    Raises:
+        UnusableAudioError: one of them cannot be used; it is named.
+    """
+    if not isinstance(audio, Joined):
+        return read_waveform(audio, sample_rate)
+    waveforms = []
+    for part in audio.parts:
+        try:
+            waveforms.append(read_waveform(part, sample_rate))
+        except UnusableAudioError as error:
+            raise UnusableAudioError(f"{part.path.name}, one of its {len(audio.parts)} parts: {error}") from None
+    return np.concatenate(waveforms)
+
+
 def read_waveform(audio: Path | Excerpt, sample_rate: int) -> np.ndarray:
     """Decode audio of any rate, width and channel count; of a long file only the excerpt.
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from data.audio import SHORTEST, Excerpt, UnusableAudioError, read_waveform
+from data.audio import SHORTEST, Excerpt, Joined, UnusableAudioError, read_audio
 from data.clip_keys import CLEAN, COPY, PIECE
 from data.disturbances import DisturbSettings, disturbances
 from data.settings import Settings
@@ -135,7 +135,7 @@ def piece_starts(num_samples: int, length: int, hop: int, shortest: int) -> list
 def write_clips(
     path: Path,
     ids: Sequence[str],
-    audio: Sequence[Path | Excerpt],
+    audio: Sequence[Path | Excerpt | Joined],
     recipe: ClipsSettings,
     workers: int = 1,
     on_clip: Callable[[], None] = lambda: None,
@@ -149,7 +149,7 @@ def write_clips(
     Args:
         path: ``<shard>.h5``.
         ids: utterance ids [N].
-        audio: their audio files, or parts of them [N].
+        audio: their audio files, or parts of them, or several of either [N].
         recipe: rate, length, crop.
         workers: threads.
         on_clip: called after each file.
@@ -158,11 +158,11 @@ def write_clips(
         The unusable files.
     """
 
-    def read(identifier: str, source: Path | Excerpt) -> list[_Clip] | Skipped:
+    def read(identifier: str, source: Path | Excerpt | Joined) -> list[_Clip] | Skipped:
         try:
             return _read_clips(identifier, source, recipe)
         except UnusableAudioError as error:
-            return Skipped(identifier, str(source.path if isinstance(source, Excerpt) else source), str(error))
+            return Skipped(identifier, str(source if isinstance(source, Path) else source.path), str(error))
         finally:
             on_clip()
 
@@ -245,9 +245,9 @@ class _Clip:
     piece: int | None
 
 
-def _read_clips(identifier: str, source: Path | Excerpt, recipe: ClipsSettings) -> list[_Clip]:
+def _read_clips(identifier: str, source: Path | Excerpt | Joined, recipe: ClipsSettings) -> list[_Clip]:
     """An utterance's clips: the clean ones first, pieces in the order of time."""
-    waveform = read_waveform(source, recipe.sample_rate)
+    waveform = read_audio(source, recipe.sample_rate)
     seconds = len(waveform) / recipe.sample_rate
     clips = [
         _Clip(identifier, to_int16(samples), seconds, copy, piece)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
+from data.concatenation import ConcatSettings
 from data.errors import nearest
 from data.settings import Settings
 from data.utterance import COLUMNS
@@ -26,11 +27,14 @@ class CorpusSettings(Settings):
         reader: what reads it, a key of `data.corpora.CORPORA`.
         features: the feature sets it gets: all, or a list of their names.
         exclude: manifest column -> values whose utterances are left out.
+        concat: which of a speaker's utterances become one long utterance; null: none. Those that are left out take no
+            part in it.
     """
 
     reader: str
     features: Literal["all"] | list[str] = "all"
     exclude: ColumnFilter = {}
+    concat: ConcatSettings | None = None
 
     def wants(self, feature_set: str) -> bool:
         """Whether this corpus gets a feature set."""

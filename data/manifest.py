@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from data.concatenation import ConcatSettings, concatenate, concatenate_folds
 from data.corpora import Source, known_emotions, read_corpus
 from data.corpus_settings import CorpusSettings
 from data.errors import UserError, listed, nearest
@@ -58,11 +59,13 @@ class Manifest(NamedTuple):
         rows: `COLUMNS`, one row per utterance, sorted by id.
         folds: those that it brings, ``id`` first; None if it has none.
         notes: what had to be assumed, and what follows from it.
+        parts: what long utterances are made of (`data.concatenation`); None where each one is a recording.
     """
 
     rows: pd.DataFrame
     folds: pd.DataFrame | None
     notes: Sequence[str]
+    parts: pd.DataFrame | None = None
 
 
 def build_manifest(name: str, settings: CorpusSettings) -> Manifest:
@@ -100,7 +103,20 @@ def build_manifest(name: str, settings: CorpusSettings) -> Manifest:
     check_times(root, manifest)
     folds = corpus.folds
     folds = None if folds is None else folds[folds["id"].isin(manifest["id"])].sort_values("id", ignore_index=True)
-    return Manifest(manifest, folds, corpus.notes)
+    whole = Manifest(manifest, folds, corpus.notes)
+    return whole if settings.concat is None else _long_utterances(whole, settings.concat)
+
+
+def _long_utterances(manifest: Manifest, concat: ConcatSettings) -> Manifest:
+    """A speaker's utterances joined; the folds that the corpus brings are kept if they do not part any."""
+    rows, parts = concatenate(manifest.rows, concat)
+    folds, notes = (
+        manifest.folds,
+        [*manifest.notes, f"{len(parts):,} recordings are joined to {len(rows):,} utterances"],
+    )
+    if folds is not None and (folds := concatenate_folds(folds, parts)) is None:
+        notes.append("the folds that this corpus brings part joined utterances, so it has none for scheme: official")
+    return Manifest(rows, folds, notes, parts)
 
 
 def _check_is_folder(name: str) -> None:

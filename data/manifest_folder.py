@@ -1,5 +1,5 @@
-"""A manifest as a stage's output: manifest.csv, corpora.json, folds.csv where the corpus brings folds, and the index
-by which all this is known where it is not.
+"""A manifest as a stage's output: manifest.csv, corpora.json, folds.csv where the corpus brings folds, parts.csv where
+utterances are made of several recordings, and the index by which all this is known where it is not.
 """
 
 import json
@@ -20,6 +20,7 @@ from data.task_description import CorpusDescription, read_corpora, write_corpora
 MANIFEST = "manifest.csv"
 FOLDS = "folds.csv"
 CORPORA = "corpora.json"
+PARTS = "parts.csv"
 
 _TABLES = "tables"  # in the index, beside the manifest's own files
 
@@ -31,6 +32,7 @@ def write_manifest_folder(
     folds: pd.DataFrame | None = None,
     index: Path | None = None,
     tables: Mapping[str, str] | None = None,
+    parts: pd.DataFrame | None = None,
 ) -> None:
     """Write a manifest, what its corpora are, and the folds that they bring; of a single corpus also the index.
 
@@ -41,6 +43,7 @@ def write_manifest_folder(
         folds: ``id, fold`` or ``id, fold_0, fold_1, ...``; None if there are none.
         index: a JSON file.
         tables: the files of ``data/tables/<corpus>`` that the manifest was made of, and their SHA-256, for the index.
+        parts: of long utterances, from `data.concatenation.concatenate`; None if there are none.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -48,6 +51,8 @@ def write_manifest_folder(
     write_corpora(corpora, folder / CORPORA)
     if folds is not None:
         folds.to_csv(folder / FOLDS, index=False, lineterminator="\n")
+    if parts is not None:
+        parts.to_csv(folder / PARTS, index=False, lineterminator="\n")
     if index is not None:
         write_json(index, {**_digests(folder), **({_TABLES: dict(tables)} if tables else {})})
 
@@ -63,6 +68,21 @@ def read_manifest_folder(folder: Path) -> tuple[pd.DataFrame, dict[str, CorpusDe
     if "corpus" not in manifest:
         manifest.insert(0, "corpus", folder.name)
     return manifest, corpora
+
+
+def read_recordings(folder: Path, manifest: pd.DataFrame) -> pd.DataFrame:
+    """What each utterance of a corpus is cut from, or made of: ``id, path, start, end, shard``, in order.
+
+    Args:
+        folder: of its manifest.
+        manifest: the rows.
+    """
+    path = folder / PARTS
+    if not path.is_file():
+        return manifest[["id", "path", "start", "end", "shard"]]
+    parts = pd.read_csv(path, dtype=str, keep_default_na=False)
+    times = {column: pd.to_numeric(parts[column]) for column in ("start", "end")}
+    return parts.assign(**times, shard=parts["id"].map(manifest.set_index("id")["shard"]))
 
 
 def join_manifest_folders(folder: Path, parts: Mapping[str, tuple[Path, Path]]) -> pd.DataFrame:
@@ -90,5 +110,5 @@ def join_manifest_folders(folder: Path, parts: Mapping[str, tuple[Path, Path]]) 
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    present = [name for name in (MANIFEST, CORPORA, FOLDS) if (folder / name).is_file()]
+    present = [name for name in (MANIFEST, CORPORA, FOLDS, PARTS) if (folder / name).is_file()]
     return {name: file_digest(folder / name, "sha256") for name in present}

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from pydantic import model_serializer
+
 from data.json_files import write_json
 from data.settings import Settings
 from data.split_settings import SplitSettings
@@ -14,13 +16,20 @@ class CorpusDescription(Settings):
     Attributes:
         reader: what read it.
         exclude: manifest column -> values left out.
+        concat: the columns by which a speaker's utterances were joined; empty where they were not.
         utterances, speakers: how many the manifest has.
     """
 
     reader: str
     exclude: dict[str, list[str]] = {}
+    concat: list[str] = []
     utterances: int
     speakers: int
+
+    @model_serializer(mode="wrap")
+    def _without_what_was_not_done(self, serialise) -> dict:
+        values = serialise(self)
+        return values if self.concat else {name: value for name, value in values.items() if name != "concat"}
 
 
 class TaskDescription(Settings):

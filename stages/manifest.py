@@ -14,13 +14,18 @@ from stages.running import run_stage
 
 def main(name: str) -> None:
     corpus = read_section(f"corpora.{name}", AnyCorpusSettings)
-    manifest, folds, notes = build_manifest(name, corpus)
+    manifest, folds, notes, parts = build_manifest(name, corpus)
     speakers = manifest["speaker"][manifest["speaker"] != ""].nunique()
     described = CorpusDescription(
-        reader=corpus.reader, exclude=corpus.exclude, utterances=len(manifest), speakers=speakers
+        reader=corpus.reader,
+        exclude=corpus.exclude,
+        concat=corpus.concat.by if corpus.concat else [],
+        utterances=len(manifest),
+        speakers=speakers,
     )
     tables = table_digests(tables_folder(name))
-    write_manifest_folder(manifest_folder(name), manifest, {name: described}, folds, manifest_index(name), tables)
+    folder, index = manifest_folder(name), manifest_index(name)
+    write_manifest_folder(folder, manifest, {name: described}, folds, index, tables, parts)
     codes = ", ".join(f"{code} {count}" for code, count in manifest["emotion"].value_counts().items())
     print(f"manifest {name}: {len(manifest):,} utterances of {speakers} speakers in {corpus_root(name)}: {codes}")
     for note in notes:

@@ -9,12 +9,12 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from data.audio import Excerpt
+from data.audio import Excerpt, Joined
 from data.clips import ClipsSettings, write_clips
 from data.digest import file_digest
 from data.disturbances import folder_digests
 from data.manifest import corpus_root
-from data.manifest_folder import read_manifest_folder
+from data.manifest_folder import read_manifest_folder, read_recordings
 from data.not_wanted import mark_not_wanted
 from data.processes import available_cores
 from data.skipped import collect_skipped, refuse, write_skipped
@@ -34,24 +34,25 @@ def main(corpus: str, feature_set: str) -> None:
         return
     manifest, _ = read_manifest_folder(manifest_folder(corpus))
     root = corpus_root(corpus)
-    digests = {path: file_digest(root / path, "blake2b") for path in manifest["path"].unique()}
+    recorded = read_recordings(manifest_folder(corpus), manifest)
+    digests = {path: file_digest(root / path, "blake2b") for path in recorded["path"].unique()}
     for disturbance in recipe.disturb:
         disturbance.check()
     recordings = folder_digests(recipe.disturb)
-    shards = {_piece(shard, rows, digests, recipe, recordings): rows for shard, rows in manifest.groupby("shard")}
+    shards = {_piece(shard, rows, digests, recipe, recordings): rows for shard, rows in recorded.groupby("shard")}
     workers = available_cores() if params.runtime.workers == "auto" else params.runtime.workers
     torch.set_num_threads(1)  # the threads share the cores by files
     on_error = f"features.{feature_set}.clips.on_error"
 
     def make(missing: list[Piece]):
         unusable = []
-        total = sum(len(shards[piece]) for piece in missing)
+        total = sum(shards[piece]["id"].nunique() for piece in missing)
         with tqdm(total=total, desc=f"preprocess {corpus} for {feature_set}", unit="clip") as bar:
             for piece in missing:
                 rows = shards[piece]
                 path = piece.workshop / f"{rows['shard'].iloc[0]}.h5"
-                audio = [Excerpt(root / row.path, *_times(row)) for row in rows.itertuples()]
-                skipped = write_clips(path, list(rows["id"]), audio, recipe, workers, bar.update)
+                audio = _audio(root, rows)
+                skipped = write_clips(path, list(audio), list(audio.values()), recipe, workers, bar.update)
                 unusable += skipped
                 if path.exists():
                     write_skipped(skipped, path)
@@ -77,7 +78,7 @@ def _piece(
     recipe: ClipsSettings,
     recordings: Sequence[tuple[str, str]],
 ) -> Piece:
-    """A shard's clips; ``digests`` are those of the audio files, of which many utterances may share one.
+    """A shard's clips, by its recordings; ``digests`` are those of the files, of which many utterances may share one.
 
     ``recordings`` are the folders that disturbed copies are made with, and their digests.
     """
@@ -95,6 +96,14 @@ def _piece(
             **({"recordings": recordings} if recordings else {}),
         )
     )
+
+
+def _audio(root: Path, recorded: pd.DataFrame) -> dict[str, Excerpt | Joined]:
+    """Utterance -> what it is made of."""
+    parts: dict[str, list[Excerpt]] = {}
+    for row in recorded.itertuples():
+        parts.setdefault(row.id, []).append(Excerpt(root / row.path, *_times(row)))
+    return {name: own[0] if len(own) == 1 else Joined(tuple(own)) for name, own in parts.items()}
 
 
 def _times(row) -> tuple[float | None, float | None]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import AfterValidator, Field
 
+from data.concatenation import why_parted
 from data.corpora import AnyCorpusSettings
 from data.corpus_settings import CorpusSettings
 from data.errors import UserError, nearest
@@ -171,6 +172,12 @@ def _check_task(name: str, sections: _Sections) -> None:
             f"params.yaml: {where}.split.scheme: corpus needs several corpora, and {task.corpus} is one. Join them: "
             f"joined: {{both: [{task.corpus}, ...]}}, and corpus: both"
         )
+    for part in parts:
+        if sections.corpora[part].concat and (why := why_parted(task.split)):
+            raise UserError(
+                f"params.yaml: {where}.split: corpora.{part}.concat joins all that a speaker says with one "
+                f"emotion, and {why}"
+            )
     for corpora in task.split.named_corpora().values():
         for corpus in corpora:
             _lookup(dict.fromkeys(parts), corpus, f"{where}.split", f"corpus in {task.corpus} named ")

@@ -1,0 +1,91 @@
+"""Long utterances made of short ones: all that a speaker says with one emotion, one recording after another."""
+
+from typing import Annotated
+
+import pandas as pd
+from pydantic import AfterValidator, Field
+
+from data.errors import nearest
+from data.settings import Settings, distinct
+from data.split_settings import SplitSettings
+from data.utterance import COLUMNS, NUMBERS
+
+PART_COLUMNS = ["id", "part", "path", "start", "end"]
+
+_OF_A_RECORDING = ("id", "path", "start", "end", "shard", "speaker")  # nothing that utterances could share
+
+
+def _of_utterances(columns: list[str]) -> list[str]:
+    for column in columns:
+        if column not in COLUMNS or column in _OF_A_RECORDING:
+            known = [name for name in COLUMNS if name not in _OF_A_RECORDING]
+            raise ValueError(f"no manifest column {column!r} to join by{nearest(column, known)} ({', '.join(known)})")
+    if "emotion" not in columns:
+        raise ValueError("it must have emotion: a long utterance has one code")
+    return columns
+
+
+class ConcatSettings(Settings):
+    """``corpora.<name>.concat``: which of a speaker's utterances become one.
+
+    Attributes:
+        by: manifest columns; those with the same values in all of them are joined, in the order of their ids.
+    """
+
+    by: Annotated[list[str], Field(min_length=1), AfterValidator(distinct), AfterValidator(_of_utterances)] = [
+        "emotion"
+    ]
+
+
+def concatenate(manifest: pd.DataFrame, concat: ConcatSettings) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Join every speaker's utterances that agree in some columns.
+
+    Args:
+        manifest: one row per recording, sorted by id.
+        concat: the columns.
+
+    Returns:
+        The manifest of the long utterances, sorted by id, and their parts, `PART_COLUMNS`, in order. An id is the
+        speaker and the values of the columns, with hyphens. What an utterance's parts do not agree in is empty; the
+        path is that of the first part.
+    """
+    keys = ["speaker", *concat.by]
+    names = manifest[keys].astype(str).agg("-".join, axis="columns")
+    parts = manifest.assign(part=manifest["id"], id=names).sort_values(["id", "part"], kind="stable")
+    by_name = parts.groupby("id")
+    rows = by_name.first(skipna=False)
+    for column in rows.columns.difference(["path", "shard", "part"]):
+        differ = by_name[column].nunique(dropna=False) > 1
+        rows[column] = rows[column].mask(differ, float("nan") if column in NUMBERS else "")
+    rows = rows.assign(start=float("nan"), end=float("nan")).reset_index()
+    return rows[list(manifest.columns)], parts[PART_COLUMNS].reset_index(drop=True)
+
+
+def concatenate_folds(folds: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame | None:
+    """The folds of long utterances by those of their parts.
+
+    Args:
+        folds: ``id`` of the parts, and their folds or roles.
+        parts: from `concatenate`.
+
+    Returns:
+        The same by long utterance; None if parts of one of them are in different folds.
+    """
+    columns = [column for column in folds if column != "id"]
+    table = parts[["id", "part"]].merge(folds.rename(columns={"id": "part"}), on="part", how="left")[["id", *columns]]
+    joined = table.drop_duplicates()
+    return None if joined["id"].duplicated().any() else joined.reset_index(drop=True)
+
+
+def why_parted(split: SplitSettings) -> str | None:
+    """Why a split cannot be one of long utterances; None if it can.
+
+    A long utterance is all that a speaker says with an emotion: each one of the speaker's goes to the same role, or
+    the rest of that very recording session is known from training.
+    """
+    if split.scheme in ("random", "file", "emobox"):
+        how = "divides each speaker's utterances" if split.scheme == "random" else "names single recordings"
+        return f"scheme: {split.scheme} {how}; use speaker, session or corpus"
+    if split.validation == "random":
+        return "validation: random divides each speaker's utterances; use group, speaker or none"
+    return None
