@@ -7,7 +7,6 @@ from pydantic import AfterValidator, Field
 
 from data.errors import nearest
 from data.settings import Settings, distinct
-from data.split_settings import SplitSettings
 from data.utterance import COLUMNS, NUMBERS
 
 PART_COLUMNS = ["id", "part", "path", "start", "end"]
@@ -75,17 +74,3 @@ def concatenate_folds(folds: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame 
     table = parts[["id", "part"]].merge(folds.rename(columns={"id": "part"}), on="part", how="left")[["id", *columns]]
     joined = table.drop_duplicates()
     return None if joined["id"].duplicated().any() else joined.reset_index(drop=True)
-
-
-def why_parted(split: SplitSettings) -> str | None:
-    """Why a split cannot be one of long utterances; None if it can.
-
-    A long utterance is all that a speaker says with an emotion: each one of the speaker's goes to the same role, or
-    the rest of that very recording session is known from training.
-    """
-    if split.scheme in ("random", "file", "emobox"):
-        how = "divides each speaker's utterances" if split.scheme == "random" else "names single recordings"
-        return f"scheme: {split.scheme} {how}; use speaker, session or corpus"
-    if split.validation == "random":
-        return "validation: random divides each speaker's utterances; use group, speaker or none"
-    return None

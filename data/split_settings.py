@@ -82,6 +82,20 @@ class SplitSettings(Settings):
             raise ValueError("train or validation names corpora, so split.test must name some, too")
         return self
 
+    @property
+    def divides_speakers(self) -> str | None:
+        """How a speaker's utterances may come to play different roles, and what to choose instead; None if they do not.
+
+        (``official`` is known only with the corpus.)
+        """
+        if self.scheme == "random":
+            return "scheme: random divides each speaker's utterances; use speaker, session or corpus"
+        if self.scheme in ("file", "emobox"):
+            return f"scheme: {self.scheme} names single recordings; use speaker, session or corpus"
+        if self.validation == "random":
+            return "validation: random divides each speaker's utterances; use group, speaker or none"
+        return None
+
     def named_corpora(self) -> dict[str, list[str]]:
         """Role -> the corpora that play it, where ``scheme: corpus`` lists them."""
         validation = self.validation if isinstance(self.validation, list) else []

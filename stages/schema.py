@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 import torch
 from pydantic import AfterValidator, Field
 
-from data.concatenation import why_parted
 from data.corpora import AnyCorpusSettings
 from data.corpus_settings import CorpusSettings
 from data.errors import UserError, nearest
@@ -173,7 +172,7 @@ def _check_task(name: str, sections: _Sections) -> None:
             f"joined: {{both: [{task.corpus}, ...]}}, and corpus: both"
         )
     for part in parts:
-        if sections.corpora[part].concat and (why := why_parted(task.split)):
+        if sections.corpora[part].concat and (why := task.split.divides_speakers):
             raise UserError(
                 f"params.yaml: {where}.split: corpora.{part}.concat joins all that a speaker says with one "
                 f"emotion, and {why}"
