@@ -142,4 +142,5 @@ def _as_text(column: pd.Series) -> pd.Series:
     """Cells as text: whole numbers without a decimal point, nothing as an empty text."""
     if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
         column = column.astype("Int64")
-    return column.astype(object).where(column.notna(), "").map(lambda cell: str(cell).strip()).astype(object)
+    texts = column.astype(object).where(column.notna(), "").tolist()
+    return pd.Series([str(text).strip() for text in texts], index=column.index, dtype=object)

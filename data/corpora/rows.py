@@ -57,7 +57,7 @@ def corpus_of_rows(source: Source, rows: pd.DataFrame, notes: Sequence[str] = ()
         notes = [*notes, no_speakers(where)]
     rows = rows.assign(**{name: rows.get(name, "") for name in ("speaker", "emotion")})
     names = [name for name in (*FIELDS, "shard") if name in rows]
-    values = [[None if cell != cell else cell for cell in rows[name]] for name in names]  # NaN: no number
+    values = [[None if cell != cell else cell for cell in rows[name].tolist()] for name in names]  # NaN: no number
     utterances = [Utterance(**dict(zip(names, row, strict=True))) for row in zip(*values, strict=True)]
     return Corpus(utterances, folds_of_rows(rows) if "fold" in rows else None, list(notes))
 
