@@ -221,6 +221,12 @@ def _parse_head(name: str, entry: dict, sections: _Sections) -> HeadParams:
                 f"params.yaml: {where}.features: corpora.{part}.features leaves {feature_set} out; add it there"
             )
     _check_layers(settings, sections.features[feature_set], feature_set, where)
+    if training.copies == "all" and not sections.features[feature_set].clips.disturb:
+        if "copies" in overrides:
+            raise UserError(
+                f"params.yaml: {where}.copies: features.{feature_set}.clips has no disturbed copies (disturb)"
+            )
+        training = training.model_copy(update={"copies": "clean"})  # of all heads, those on other sets
     if sections.features[feature_set].single_frame and (parameter := settings.needs_time):
         raise UserError(
             f"params.yaml: {where}.{parameter}: {getattr(settings, parameter)} keeps only what varies over time, and "

@@ -232,3 +232,13 @@ def test_a_head_that_keeps_only_what_varies_over_time_refuses_clips_of_a_single_
     params["heads"]["enhanced_gru"]["instance_norm"] = True
     with pytest.raises(UserError, match=r"enhanced_gru\.instance_norm: True keeps only what varies over time"):
         check_params(params)
+
+
+def test_copies_that_there_are_not_are_refused_of_a_head_and_mean_nothing_to_the_others():
+    values = changed("training.copies", "all")
+    assert check_params(values).head("gru").training.copies == "clean"
+    values["heads"]["gru"]["copies"] = "all"
+    with pytest.raises(UserError, match=r"heads\.gru\.copies: features\.hubert\.clips has no disturbed copies"):
+        check_params(values)
+    values["features"]["hubert"]["clips"]["disturb"] = [{"gain": -10}]
+    assert check_params(values).head("gru").training.copies == "all"

@@ -108,6 +108,29 @@ def test_every_piece_trains_with_its_utterances_label_and_all_else_that_is_known
     assert [train.ids[int(rating)] for (rating,) in ratings] == [features.locations[key].id for key in clips.ids]
 
 
+@pytest.mark.parametrize("head", [LINEAR, GRU], ids=lambda head: head["model"])
+def test_no_piece_and_no_copy_of_a_test_or_validation_utterance_is_trained_on(copies, tmp_path, head):
+    """Other test and validation frames leave every weight as it is, but for the choice of an epoch or strength."""
+    one = {**head, "l2": [10.0]} if head is LINEAR else head
+    runs = {"all": copies}
+    runs["others"] = write_features(tmp_path / "features", most_pieces=2, copies=COPIES)
+    for speaker in (4, 5):
+        for suffix in (".h5", ".json"):
+            (runs["others"] / f"speaker-{speaker}{suffix}").unlink()
+    other = write_features(tmp_path / "other", most_pieces=2, copies=COPIES, voice=3.0)
+    for speaker in (4, 5):
+        for suffix in (".h5", ".json"):
+            (other / f"speaker-{speaker}{suffix}").rename(runs["others"] / f"speaker-{speaker}{suffix}")
+    for name, folder in runs.items():
+        train_fold(job(folder, tmp_path / name / "run", one, copies="all", select="last"))
+    weights, tables = (
+        [(tmp_path / name / "run" / file).read_bytes() for name in runs]
+        for file in ("model.safetensors", "predictions.csv")
+    )
+    assert weights[0] == weights[1]
+    assert tables[0] != tables[1]
+
+
 def test_copies_are_trained_on_if_asked_for_and_tested_in_rows_of_their_own(copies, tmp_path):
     runs = {}
     for which in ("clean", "all"):
