@@ -144,7 +144,7 @@ def test_a_codec_changes_the_sound_but_not_its_place(codec, sample_rate):
 def test_a_telephone_leaves_its_band(sample_rate):
     noise = 0.1 * np.random.default_rng(3).standard_normal(2 * sample_rate).astype(np.float32)
     received = copy({"codec": "phone"}, noise, sample_rate)
-    assert share_above(received, 3600, sample_rate) < 1e-4
+    assert share_above(received, 3600, sample_rate) < 1e-5
     assert 1 - share_above(received, 150, sample_rate) < 1e-4
     assert share_above(received, 400, sample_rate) - share_above(received, 3300, sample_rate) > 0.9
 
