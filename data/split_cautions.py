@@ -108,7 +108,8 @@ def _unknown_speakers(splits: pd.DataFrame) -> list[Caution]:
         return []
     text = (
         f"Unknown speakers: of {unknown.sum():,} of {len(splits):,} labelled utterances nothing says who is speaking, "
-        "so test speakers may be in training. These figures say nothing about unseen speakers."
+        "so test speakers may be in training. These figures say nothing about unseen speakers, and their intervals, "
+        "which take these utterances as independent, are too narrow."
     )
     return [Caution(kind=Kind.UNKNOWN_SPEAKERS, text=text)]
 

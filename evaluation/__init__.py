@@ -3,6 +3,7 @@
 - `settings`: the parameters of evaluation
 - `runs`: everything the train stage wrote for one head
 - `results`: all figures as types; details.json is written and read here
+- `units`: what intervals are drawn over, as far as speakers are known
 - `statistics`: intervals and tests over speakers
 - `groups` (and `durations`), `corpora`, `calibration`, `leakage`, `embedding`: one analysis each
 - `attention`: how much each frame is attended to, in a file

@@ -10,6 +10,7 @@ from evaluation.groups import assess_groups, spread_over_speakers
 from evaluation.results import Assessment, ClassScores, Ensemble, FoldScores, MetricSummary
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import Metric, speaker_bootstrap
+from evaluation.units import confusions_by_speaker, num_known_speakers
 
 _KNOWN = ["id", "corpus", "gender", "session", "style", "dialog", "duration"]  # of a test utterance
 
@@ -33,7 +34,7 @@ def assess_predictions(
     groups = assess_groups(test, classes, settings)
     by_seed = confusions_by(test, ["seed"], classes)
     by_fold_and_seed = confusions_by(test, ["fold", "seed"], classes)
-    by_speaker_and_seed = confusions_by(test, ["speaker", "seed"], classes)
+    by_speaker_and_seed = confusions_by_speaker(test, classes)
     pooled = by_seed.sum(axis=0)
     num_present = int((pooled.sum(axis=1) > 0).sum())
     return Assessment(
@@ -43,7 +44,7 @@ def assess_predictions(
         majority_wa=float(pooled.sum(axis=1).max() / pooled.sum()),
         num_folds=len(by_fold_and_seed),
         num_seeds=len(by_seed),
-        num_speakers=len(by_speaker_and_seed),
+        num_speakers=num_known_speakers(test),
         num_utterances=int(by_seed[0].sum()),
         metrics={
             name: _summary(metric, by_seed, by_fold_and_seed, by_speaker_and_seed, settings)
@@ -103,7 +104,7 @@ def _ensemble(test: pd.DataFrame, classes: list[str], settings: EvaluateSettings
     mean["predicted"] = np.array(classes)[mean[columns].to_numpy().argmax(axis=1)]
     mean["seed"] = 0
     confusion = confusions_by(mean, ["seed"], classes)[0]
-    by_speaker = confusions_by(mean, ["speaker", "seed"], classes)
+    by_speaker = confusions_by_speaker(mean, classes)
     low, high = speaker_bootstrap(by_speaker, METRICS["ua"], settings.bootstrap, settings.seed)
     scores = {name: float(metric(confusion)) for name, metric in METRICS.items()}
     return Ensemble(**scores, ua_low=low, ua_high=high)

@@ -17,6 +17,8 @@ _MUCH_IS_CUT = 0.1  # a caution above this share of seconds
 def interval_cautions(assessment: Assessment) -> list[Caution]:
     """Of intervals over few speakers: all that are tested, or those of one corpus."""
     few = {row.tested: row.speakers for row in assessment.across_corpora if row.speakers < FEW_SPEAKERS}
+    if not assessment.num_speakers:
+        return []  # the split has a caution of its own
     if assessment.num_speakers < FEW_SPEAKERS:
         text = f"Intervals are bootstrapped over only {assessment.num_speakers} speakers, and"
     elif few:

@@ -8,6 +8,7 @@ from data.metrics import METRICS, confusions_by, unweighted_accuracy_parts
 from evaluation.results import Interval, Result
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import FEWEST_TO_TEST, difference_bootstrap, exchange_test, holm, sign_flip_test
+from evaluation.units import confusions_by_speaker, num_known_speakers
 
 SIGNIFICANT = 0.05
 
@@ -121,7 +122,7 @@ def _compare(
 ) -> Comparison:
     seeds = sorted(set(own["seed"]) & set(other["seed"]))
     tables = [table[table["seed"].isin(seeds)].sort_values(["seed", "fold", "id"]) for table in (own, other)]
-    one, two = (confusions_by(table, ["speaker", "seed"], classes) for table in tables)
+    one, two = (confusions_by_speaker(table, classes) for table in tables)
     differences = {}
     for name in ("ua", "wa", "macro_f1"):
         metric = METRICS[name]
@@ -131,7 +132,7 @@ def _compare(
     return Comparison(
         head=head,
         seeds=[int(seed) for seed in seeds],
-        num_speakers=len(one),
+        num_speakers=num_known_speakers(tables[0]),
         metrics=differences,
         **_test(tables, classes),
         **_mcnemar(*tables),

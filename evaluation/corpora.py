@@ -2,11 +2,12 @@
 
 import pandas as pd
 
-from data.metrics import confusions_by, unweighted_accuracy
+from data.metrics import unweighted_accuracy
 from data.roles import fold_columns
 from evaluation.results import CorpusScores, Interval
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import speaker_bootstrap
+from evaluation.units import confusions_by_speaker, num_known_speakers
 
 
 def assess_across_corpora(
@@ -40,7 +41,7 @@ def assess_across_corpora(
 def _score(
     test: pd.DataFrame, tested: str, trained_on: list[str], classes: list[str], settings: EvaluateSettings
 ) -> CorpusScores:
-    confusions = confusions_by(test, ["speaker", "seed"], classes)
+    confusions = confusions_by_speaker(test, classes)
     low, high = speaker_bootstrap(confusions, unweighted_accuracy, settings.bootstrap, settings.seed)
     return CorpusScores(
         tested=tested,
@@ -48,7 +49,7 @@ def _score(
         validated_on=sorted({corpus for corpora in test["validated_on"].unique() for corpus in corpora}),
         folds=test["fold"].nunique(),
         utterances=test["id"].nunique(),
-        speakers=len(confusions),
+        speakers=num_known_speakers(test),
         classes=sorted(test["label"].unique()),
         ua=Interval(value=float(unweighted_accuracy(confusions.sum(axis=0)).mean()), low=low, high=high),
     )

@@ -5,6 +5,7 @@ import pandas as pd
 from data.roles import ROLES, fold_columns
 from data.task_description import TaskDescription
 from evaluation.results import FeatureData, RoleSizes, TaskData
+from evaluation.units import num_known_speakers
 from features.store import FeatureSet
 
 
@@ -20,7 +21,7 @@ def describe_task(description: TaskDescription, usable: pd.DataFrame, num_skippe
     return TaskData(
         description=description,
         utterances=len(usable),
-        speakers=usable["speaker"].nunique(),
+        speakers=num_known_speakers(usable),
         counts={corpus: counts[corpus].to_dict() for corpus in sorted(usable["corpus"].unique())},
         fold_sizes=[
             RoleSizes(**{role: int((usable[column] == role).sum()) for role in ROLES})

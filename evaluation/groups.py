@@ -8,6 +8,7 @@ from evaluation.durations import DURATIONS
 from evaluation.results import GroupScores, Interval, Spread
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import FEWEST_TO_TEST, speaker_bootstrap
+from evaluation.units import confusions_by_speaker, num_known_speakers
 
 GROUPINGS = ("corpus", "speaker", "gender", "session", "style", "duration")
 
@@ -53,7 +54,8 @@ def _assess_group(
     rows: pd.DataFrame, grouping: str, group: str, classes: list[str], settings: EvaluateSettings
 ) -> GroupScores:
     unit, column = _units(rows, grouping)
-    confusions = confusions_by(rows, [column, "seed"], classes)
+    by_speaker = column == "speaker"
+    confusions = confusions_by_speaker(rows, classes) if by_speaker else confusions_by(rows, [column, "seed"], classes)
     pooled = confusions.sum(axis=0)
     metrics = {}
     for name, metric in METRICS.items():
@@ -63,7 +65,7 @@ def _assess_group(
         grouping=grouping,
         group=group,
         utterances=rows["id"].nunique(),
-        speakers=rows["speaker"].nunique(),
+        speakers=num_known_speakers(rows),
         num_classes=int((pooled[0].sum(axis=1) > 0).sum()),
         resampled=unit,
         metrics=metrics,

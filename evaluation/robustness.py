@@ -2,10 +2,11 @@
 
 import pandas as pd
 
-from data.metrics import METRICS, confusions_by
+from data.metrics import METRICS
 from evaluation.results import CopyScores, Interval
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import difference_bootstrap, speaker_bootstrap
+from evaluation.units import confusions_by_speaker
 
 _METRICS = ("ua", "wa", "macro_f1")
 
@@ -27,10 +28,10 @@ def assess_copies(
     """
     if copies is None:
         return []
-    reference = confusions_by(clean, ["speaker", "seed"], classes)
+    reference = confusions_by_speaker(clean, classes)
     scores = []
     for name, rows in copies.groupby("copy", sort=False):
-        confusions = confusions_by(rows, ["speaker", "seed"], classes)
+        confusions = confusions_by_speaker(rows, classes)
         metrics, differences = {}, {}
         for key in _METRICS:
             metric, drawn = METRICS[key], (settings.bootstrap, settings.seed)
