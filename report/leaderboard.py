@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from evaluation.comparison import Comparison, compare_heads
+from evaluation.comparison import SIGNIFICANT, Comparison, compare_heads
 from evaluation.evaluation import Evaluation
 from evaluation.ranking import (
     FEWEST_CORPORA,
@@ -24,7 +24,7 @@ from evaluation.ranking import (
 )
 from evaluation.results import Details
 from evaluation.settings import EvaluateSettings
-from evaluation.statistics import FEWEST_TO_TEST
+from evaluation.statistics import FEWEST_TO_TEST, holm
 from report import figures
 
 COLUMNS = [
@@ -52,13 +52,13 @@ class Board:
         task: its name.
         heads: in the order of the page.
         best: the head with the highest UA.
-        comparisons: head -> its comparison with the best, of those that can be compared with it.
+        p_values: head -> whether its recipe and the best one differ, Holm-adjusted; of those that can be tested.
     """
 
     task: str
     heads: list[Details]
     best: Details
-    comparisons: Mapping[str, Comparison]
+    p_values: Mapping[str, float]
 
     @property
     def corpus(self) -> str:
@@ -75,7 +75,7 @@ class Board:
     @property
     def worse(self) -> set[str]:
         """The heads that are significantly worse than the best."""
-        return {head for head, row in self.comparisons.items() if row.significant}
+        return {head for head, p in self.p_values.items() if p < SIGNIFICANT}
 
     def is_bold(self, head: Details) -> bool:
         """Whether this is the best, and not only by chance."""
@@ -84,18 +84,19 @@ class Board:
     @property
     def verdict(self) -> str:
         """What the tests within this corpus say, as a sentence."""
-        tested = [row for row in self.comparisons.values() if row.p_recipes is not None]
-        best = f"{_method(self.best)} has the highest UA"
+        best, tested = f"{_method(self.best)} has the highest UA", len(self.p_values)
+        if len(self.heads) == 1:
+            return f"only {_method(self.best)}."
         if self.best.num_speakers < FEWEST_TO_TEST:
             return f"{best}; with {self.best.num_speakers} speakers, too few to test ({FEWEST_TO_TEST} are needed)."
         if not tested:
-            return f"{best}; no difference can be tested, because seeds give the same predictions or there is one."
-        untested = len(self.heads) - 1 - len(tested)
+            return f"{best}; no difference can be tested: other heads have one seed, or other test utterances or seeds."
+        untested = len(self.heads) - 1 - tested
         rest = f" ({untested} could not be tested)" if untested else ""
-        others = f"the {len(tested)} other heads{rest}" if len(tested) > 1 else f"the other head{rest}"
+        others = f"the {tested} other heads{rest}" if tested > 1 else f"the other head{rest}"
         if not self.worse:
-            return f"{best}, but not significantly higher than {'any of ' if len(tested) > 1 else ''}{others}."
-        share = "" if len(self.worse) == len(tested) else f"{len(self.worse)} of "
+            return f"{best}, but not significantly higher than {'any of ' if tested > 1 else ''}{others}."
+        share = "" if len(self.worse) == tested else f"{len(self.worse)} of "
         return f"{best}, significantly higher than {share}{others}."
 
 
@@ -204,7 +205,7 @@ def leaderboard_rows(leaderboard: Leaderboard | None) -> pd.DataFrame:
             "chance": head.chance_ua,
             "rank": leaderboard.ranks[method][index] if method in leaderboard.ranks else None,
             "mean_rank": leaderboard.mean_rank(method),
-            "p_holm": board.comparisons[head.head].p_holm if head.head in board.comparisons else None,
+            "p_holm": board.p_values.get(head.head),
             "significantly_worse": head.head in board.worse,
         }
         for index, board in enumerate(leaderboard.boards if leaderboard else ())
@@ -238,4 +239,16 @@ def _board(evaluations: Sequence[Evaluation], statistics: EvaluateSettings) -> B
         best.head,
         statistics,
     )
-    return Board(heads[0].task, heads, best, {row.head: row for row in comparisons if isinstance(row, Comparison)})
+    tested = {row.head: p for row in comparisons if isinstance(row, Comparison) and (p := _p_value(row)) is not None}
+    adjusted = holm(list(tested.values()))
+    return Board(heads[0].task, heads, best, dict(zip(tested, adjusted, strict=True)))
+
+
+def _p_value(row: Comparison) -> float | None:
+    """Whether two recipes differ on new speakers.
+
+    Where all seeds of both give the same predictions, as with a solver, training again changes nothing: then the
+    models are all that there is to test.
+    """
+    same_again = row.p_retraining is None and not row.one_seed
+    return row.p_models if same_again else row.p_recipes
