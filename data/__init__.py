@@ -30,6 +30,7 @@
 - `task_description`: what a task is, written beside its splits
 - `audio`: one audio file -> one waveform
 - `synthesis`: the demo corpus
+- `disturbances`: disturbed copies of a waveform, a file per kind; `copy_names`: what their names say
 - `clips`: waveforms of a shard -> one HDF5 file
 - `skipped`: audio files that cannot be used
 - `not_wanted`: a note in place of what a corpus does not get

@@ -15,5 +15,6 @@
 - `head`: the evaluation of a head that was trained here
 - `scoring`: the evaluation of predictions made elsewhere, from a CSV
 - `comparison`: every head against one reference head
+- `robustness`: a head on disturbed copies of its test utterances
 - `ranking`: how heads rank over several corpora
 """
