@@ -162,10 +162,23 @@ def test_mean_probabilities_survive_logits_whose_probability_is_zero():
     torch.testing.assert_close(answers, torch.tensor([[0.5, 0.5], [1.0, 0.0]]).log().clamp(min=-400.0))
 
 
-def test_strengths_are_compared_by_utterances_and_a_single_speakers_pieces_stay_together():
-    """Every utterance is told apart by a direction of its own, and by nothing else: only its own pieces could help."""
-    ids = np.repeat(np.arange(12), 3)
-    labels = ids % 2
-    train = Examples(10.0 * np.eye(12)[ids], labels, ["one"] * 36, [str(number) for number in ids])
+def test_strengths_are_compared_by_the_loss_of_utterances():
+    random = np.random.default_rng(0)
+    labels = np.arange(30) % 2
+    train = Examples(random.normal(size=(30, 3)) + labels[:, None], labels, ["a"] * 30)
+    names = [f"u{number // 5}" for number in range(30)]
+    pieces = Examples(random.normal(size=(30, 3)), np.repeat([0, 1, 0, 1, 0, 1], 5), ["b"] * 30, names)
+    classifier = torch.nn.Linear(3, 2)
+    chosen, compared = fit_linear(classifier, [0.1, 1.0], train, pieces, TrainingSettings())
+    probabilities = classifier(torch.from_numpy(pieces.embeddings).float()).softmax(dim=1).detach()
+    means = probabilities.reshape(6, 5, 2).mean(dim=1)
+    by_hand = -np.log([means[number, number % 2] for number in range(6)]).mean()
+    assert compared[f"{chosen:g}"] == pytest.approx(by_hand, abs=1e-5)
+
+
+def test_a_single_speakers_pieces_stay_together_where_strengths_are_compared():
+    """Every utterance has a direction of its own, and nothing else tells its class: only its own pieces could help."""
+    ids = np.tile(np.arange(12), 3)
+    train = Examples(10.0 * np.eye(12)[ids], ids % 2, ["one"] * 36, [str(number) for number in ids])
     _, compared = fit_linear(torch.nn.Linear(12, 2), [1e-3, 1e3], train, train, TrainingSettings(select="last"))
     assert min(compared.values()) > 0.6  # chance: log 2
