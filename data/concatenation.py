@@ -5,7 +5,7 @@ from typing import Annotated
 import pandas as pd
 from pydantic import AfterValidator, Field
 
-from data.errors import nearest
+from data.errors import UserError, listed, nearest
 from data.settings import Settings, distinct
 from data.utterance import COLUMNS, NUMBERS
 
@@ -47,9 +47,20 @@ def concatenate(manifest: pd.DataFrame, concat: ConcatSettings) -> tuple[pd.Data
         The manifest of the long utterances, sorted by id, and their parts, `PART_COLUMNS`, in order. An id is the
         speaker and the values of the columns, with hyphens. What an utterance's parts do not agree in is empty; the
         path is that of the first part.
+
+    Raises:
+        UserError: recordings of unknown speakers, or two long utterances that would have one id.
     """
+    if unknown := manifest["id"][manifest["speaker"] == ""].tolist():
+        raise UserError(
+            f"concat joins what one speaker says, and {len(unknown)} recordings have no speaker. Leave them out with "
+            f'exclude: {{speaker: [""]}}:\n{listed(unknown)}'
+        )
     keys = ["speaker", *concat.by]
     names = manifest[keys].astype(str).agg("-".join, axis="columns")
+    different = manifest[keys].assign(name=names).drop_duplicates()
+    if alike := sorted(set(different["name"][different["name"].duplicated()])):
+        raise UserError(f"concat would give different utterances one id, because of their hyphens:\n{listed(alike)}")
     parts = manifest.assign(part=manifest["id"], id=names).sort_values(["id", "part"], kind="stable")
     by_name = parts.groupby("id")
     rows = by_name.first(skipna=False)
@@ -60,17 +71,21 @@ def concatenate(manifest: pd.DataFrame, concat: ConcatSettings) -> tuple[pd.Data
     return rows[list(manifest.columns)], parts[PART_COLUMNS].reset_index(drop=True)
 
 
-def concatenate_folds(folds: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame | None:
+def concatenate_folds(folds: pd.DataFrame, rows: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame | None:
     """The folds of long utterances by those of their parts.
 
     Args:
         folds: ``id`` of the parts, and their folds or roles.
-        parts: from `concatenate`.
+        rows, parts: from `concatenate`.
 
     Returns:
-        The same by long utterance; None if parts of one of them are in different folds.
+        The same by long utterance; None if parts of one of them, or utterances of a speaker, are in different folds:
+        what is joined is all that a speaker says, and the rest of it would be known from training.
     """
     columns = [column for column in folds if column != "id"]
     table = parts[["id", "part"]].merge(folds.rename(columns={"id": "part"}), on="part", how="left")[["id", *columns]]
     joined = table.drop_duplicates()
-    return None if joined["id"].duplicated().any() else joined.reset_index(drop=True)
+    speakers = joined["id"].map(rows.set_index("id")["speaker"])
+    of_speakers = joined[columns].mask(joined[columns] == "").groupby(speakers).nunique()
+    parted = joined["id"].duplicated().any() or (of_speakers > 1).any(axis=None)
+    return None if parted else joined.reset_index(drop=True)

@@ -108,14 +108,14 @@ def build_manifest(name: str, settings: CorpusSettings) -> Manifest:
 
 
 def _long_utterances(manifest: Manifest, concat: ConcatSettings) -> Manifest:
-    """A speaker's utterances joined; the folds that the corpus brings are kept if they do not part any."""
+    """A speaker's utterances joined; the folds that the corpus brings are kept if they do not part a speaker."""
     rows, parts = concatenate(manifest.rows, concat)
     folds, notes = (
         manifest.folds,
         [*manifest.notes, f"{len(parts):,} recordings are joined to {len(rows):,} utterances"],
     )
-    if folds is not None and (folds := concatenate_folds(folds, parts)) is None:
-        notes.append("the folds that this corpus brings part joined utterances, so it has none for scheme: official")
+    if folds is not None and (folds := concatenate_folds(folds, rows, parts)) is None:
+        notes.append("the folds that this corpus brings part speakers, so it has none for scheme: official")
     return Manifest(rows, folds, notes, parts)
 
 

@@ -55,11 +55,12 @@ def corpus_of_rows(source: Source, rows: pd.DataFrame, notes: Sequence[str] = ()
     rows["shard"] = _shards(rows)
     if "speaker" not in rows or (rows["speaker"] == "").all():
         notes = [*notes, no_speakers(where)]
+    folds = folds_of_rows(rows, where) if "fold" in rows else None
     rows = rows.assign(**{name: rows.get(name, "") for name in ("speaker", "emotion")})
     names = [name for name in (*FIELDS, "shard") if name in rows]
     values = [[None if cell != cell else cell for cell in rows[name].tolist()] for name in names]  # NaN: no number
     utterances = [Utterance(**dict(zip(names, row, strict=True))) for row in zip(*values, strict=True)]
-    return Corpus(utterances, folds_of_rows(rows) if "fold" in rows else None, list(notes))
+    return Corpus(utterances, folds, list(notes))
 
 
 def no_speakers(where: str) -> str:
@@ -84,9 +85,19 @@ def default_ids(rows: pd.DataFrame) -> pd.Series:
     return ids.astype(object)
 
 
-def folds_of_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """The folds of a column ``fold``: in which fold an utterance is tested, or its role in a single one."""
+def folds_of_rows(rows: pd.DataFrame, where: str) -> pd.DataFrame:
+    """The folds of a column ``fold``: in which fold an utterance is tested, or its role in a single one.
+
+    Raises:
+        UserError: some rows name a role, and others something else: what is trained on would be tested, too.
+    """
     roles = rows["fold"].str.lower().map(_ROLES)
+    other = sorted(set(rows["fold"][roles.isna()]))
+    if other and (named := sorted(set(rows["fold"][roles.notna()]) - {""})):
+        raise UserError(
+            f"{where}: the column of folds names roles ({', '.join(named)}) and something else ({', '.join(other)}). "
+            "Write train, validation or test, or nothing for utterances that play no role."
+        )
     known = {"fold_0": roles} if roles.notna().all() else {"fold": rows["fold"]}
     return pd.DataFrame({"id": rows["id"], **known})
 

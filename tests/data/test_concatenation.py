@@ -88,13 +88,28 @@ def test_one_changed_recording_changes_the_fingerprint_of_its_shard_alone(corpus
     assert before["speaker-03"] != after["speaker-03"]
 
 
-def test_folds_that_a_corpus_brings_are_kept_unless_they_part_an_utterance():
-    rows = pd.DataFrame({"id": ["a1", "a2", "b1"], "speaker": ["a", "a", "b"], "emotion": "W", "path": "x"})
-    rows = rows.assign(start=np.nan, end=np.nan, shard="s")
-    _, parts = concatenate(rows, ConcatSettings())
-    whole = concatenate_folds(pd.DataFrame({"id": ["a1", "a2", "b1"], "fold": ["0", "0", "1"]}), parts)
-    assert whole.to_dict("list") == {"id": ["a-W", "b-W"], "fold": ["0", "1"]}
-    assert concatenate_folds(pd.DataFrame({"id": ["a1", "a2", "b1"], "fold": ["0", "1", "1"]}), parts) is None
+def recordings(**columns) -> pd.DataFrame:
+    rows = pd.DataFrame({"path": "x", "start": np.nan, "end": np.nan, "shard": "s", **columns})
+    return rows.assign(id=[f"r{number}" for number in range(len(rows))])
+
+
+def test_folds_that_a_corpus_brings_are_kept_unless_they_part_a_speaker():
+    rows, parts = concatenate(recordings(speaker=list("aaab"), emotion=list("WWNW")), ConcatSettings())
+
+    def joined(*folds):
+        return concatenate_folds(pd.DataFrame({"id": ["r0", "r1", "r2", "r3"], "fold": folds}), rows, parts)
+
+    assert joined("0", "0", "0", "1").to_dict("list") == {"id": ["a-N", "a-W", "b-W"], "fold": ["0", "0", "1"]}
+    assert joined("0", "0", "", "1") is not None
+    assert joined("0", "1", "1", "1") is None  # an utterance
+    assert joined("0", "0", "1", "1") is None  # two of one speaker
+
+
+def test_nobodys_recordings_and_different_ones_of_one_name_are_not_joined():
+    with pytest.raises(UserError, match="2 recordings have no speaker"):
+        concatenate(recordings(speaker=["", "a", ""], emotion="W"), ConcatSettings())
+    with pytest.raises(UserError, match="one id, because of their hyphens:\n  a-b-c"):
+        concatenate(recordings(speaker=["a-b", "a"], emotion=["c", "b-c"]), ConcatSettings())
 
 
 def test_joined_corpora_may_have_long_utterances(corpus, tmp_path):

@@ -149,6 +149,12 @@ def test_a_column_of_folds_is_kept_with_the_manifest(root, fold, folds):
     assert found.rows["gender"].tolist() == ["female", "female", "male", "male"]
 
 
+def test_a_test_set_of_another_name_makes_no_folds_of_train_and_test(root):
+    rows(part=["Train", "dev", "Test1", "Test2"]).to_csv(root / "labels.csv", index=False)
+    with pytest.raises(UserError, match=r"names roles \(Train, dev\) and something else \(Test1, Test2\)"):
+        build({**COLUMNS, "fold": "part"}, table="labels.csv")
+
+
 MISTAKES = [
     ({"file": ["wav/x.wav"]}, {}, r"1 of 4 files are not in .*look like wav/ann_happy_1\.wav:\n  wav/x"),
     ({"file": ["ann_sad_2.wav"]}, {}, r"1 files have more than one row[\s\S]*wav/ann_sad_2\.wav: rows 2, 3"),
