@@ -110,6 +110,16 @@ MISTAKES = [
         "int4",
         r"features\.hubert\.storage: 'int4': input should be 'float16', 'float32' or 'int8'",
     ),
+    (
+        "features.hubert.clips.disturb",
+        [{"noise": "whit", "snr": 5}],
+        r"hubert\.clips\.disturb\.0: noise: 'whit': expected one of white, pink, babble.*did you mean 'white'\?",
+    ),
+    (
+        "features.hubert.clips.disturb",
+        [{"gain": 99}],
+        r"hubert\.clips\.disturb\.0: gain: 99: .*less than or equal to 40",
+    ),
     ("features.hu-bert", {}, r"features\.hu-bert: .*letters, digits and underscores only"),
     ("corpora.demo-2", {"reader": "demo"}, r"corpora\.demo-2: .*letters, digits and underscores only"),
     ("tasks.a b", {}, r"tasks\.a b: .*letters, digits and underscores only"),
