@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
-from torchaudio.functional import resample
 
 LOUDEST = 2.0  # float files may overshoot full scale a little, and are clipped there; integers saved as floats do not
 QUIETEST_MIX = 0.01  # RMS of the averaged channels by that of the loudest; below it they have cancelled out
@@ -108,17 +106,34 @@ def read_waveform(audio: Path | Excerpt, sample_rate: int) -> np.ndarray:
         raise UnusableAudioError(f"out of range: samples up to {peak:.3g}, where full scale is 1")
     if not samples.any():
         raise UnusableAudioError("silent: every sample is zero")
-    waveform = torch.from_numpy(samples).mean(dim=1)
-    if _loudness(waveform.numpy()) < QUIETEST_MIX * max(map(_loudness, samples.T)):
+    waveform = _mono(samples)
+    if _loudness(waveform) < QUIETEST_MIX * max(map(_loudness, samples.T)):
         raise UnusableAudioError(
             "channels cancel each other out: they have opposite phase, so their average is nearly silent; "
             "keep one channel, or invert one of them"
         )
     if source_rate != sample_rate:
-        waveform = resample(waveform, source_rate, sample_rate)
+        waveform = resample_waveform(waveform, source_rate, sample_rate)
     if len(waveform) < SHORTEST * sample_rate:
         raise UnusableAudioError(f"too short: {len(waveform) / sample_rate * 1000:.0f} ms, less than one frame")
-    return waveform.numpy()
+    return waveform
+
+
+def resample_waveform(waveform: np.ndarray, source_rate: int, sample_rate: int) -> np.ndarray:
+    """A waveform float32 [num_samples] at another rate."""
+    import torch  # torchaudio takes seconds to import, and many corpora have the rate that is asked for
+    from torchaudio.functional import resample
+
+    return resample(torch.from_numpy(waveform), source_rate, sample_rate).numpy()
+
+
+def _mono(samples: np.ndarray) -> np.ndarray:
+    """The mean of the channels [num_samples, channels]."""
+    if samples.shape[1] == 1:
+        return np.ascontiguousarray(samples[:, 0])
+    import torch  # NumPy's mean may differ from it in the last bit
+
+    return torch.from_numpy(samples).mean(dim=1).numpy()
 
 
 def _loudness(samples: np.ndarray) -> float:

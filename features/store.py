@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from data.clip_keys import CLEAN, clip_columns, clip_keys, copies_in, keys_of
 from data.errors import UserError
@@ -26,6 +26,9 @@ from data.not_wanted import why_not_wanted
 from data.shards import Rows, Shard, ShardWriter, content_digest, sidecar_path
 from data.skipped import skipped_ids
 from features.quantisation import Noise, quantise, restore
+
+if TYPE_CHECKING:
+    import torch
 
 KIND = "emocache-features"
 JOINED = "joined.json"  # the parts of a joined set
@@ -478,12 +481,14 @@ class FeatureSet:
     def _maps(self) -> dict[str, list[np.ndarray]]:
         return {}
 
-    def gather(self, keys: Sequence[str], layers: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    def gather(self, keys: Sequence[str], layers: Sequence[int]) -> "tuple[torch.Tensor, torch.Tensor]":
         """A padded batch of clips. Only the bytes of the layers asked for are read.
 
         Returns:
             frames float32 [B, L, T, D], zero after each clip's end; lengths int64 [B].
         """
+        import torch  # it takes seconds, and only training needs tensors
+
         lengths = torch.tensor([self.num_frames(key) for key in keys])
         frames = torch.zeros(len(keys), len(layers), int(lengths.max()), self.dimension)
         for row, key in enumerate(keys):

@@ -14,7 +14,7 @@ ROOMS = ("app", "data", "evaluation", "features", "models", "report", "stages", 
 _REGISTRIES = {"models", "data.corpora", "features.kinds"}
 _PLUMBING = {
     *("stages.schema", "stages.params", "stages.running", "stages.pieces", "stages.closure", "stages.code"),
-    *("stages.layout", "stages.dvc_cache"),
+    *("stages.layout", "stages.dvc_cache", "stages.runtime"),
     *("data.measured", "features.current"),
 }
 

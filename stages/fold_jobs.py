@@ -1,7 +1,8 @@
 """What a head's folds and seeds are to be trained on, and the fingerprint of each run."""
 
+from importlib.metadata import version
+
 import pandas as pd
-import sklearn
 import torch
 
 from data.labels import TaskSettings, target_columns
@@ -12,8 +13,8 @@ from stages.layout import ARTIFACTS
 from stages.pieces import Piece, fingerprint
 from stages.schema import HeadParams
 from training.clips import training_clips
-from training.convex import is_convex
 from training.job import FoldJob, Utterances, check_job
+from training.solvable import is_convex
 
 
 def fold_jobs(
@@ -51,7 +52,7 @@ def fold_jobs(
                 stage="train",
                 code=code,
                 torch=torch.__version__,
-                solver=sklearn.__version__ if is_convex(head.settings, head.training) else None,
+                solver=version("scikit-learn") if is_convex(head.settings, head.training) else None,
                 head=head.settings.model_dump(),
                 training=head.training.content,
                 classes=classes,

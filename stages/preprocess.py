@@ -1,16 +1,17 @@
 """corpora/<corpus> and its manifest -> artifacts/clips/<corpus>/<set>/<shard>.h5."""
 
+import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-import torch
 from tqdm import tqdm
 
 from data.audio import Excerpt, Joined
 from data.clips import ClipsSettings, write_clips
+from data.corpora import AnyCorpusSettings
 from data.digest import file_digest
 from data.disturbances import folder_digests
 from data.manifest import corpus_root
@@ -19,15 +20,16 @@ from data.not_wanted import mark_not_wanted
 from data.processes import available_cores
 from data.skipped import collect_skipped, refuse, write_skipped
 from stages.layout import clips_folder, manifest_folder
+from stages.params import read_section
 from stages.pieces import Piece, fingerprint, make_pieces
 from stages.running import run_stage
-from stages.schema import read_params
+from stages.runtime import RuntimeSettings
 
 
 def main(corpus: str, feature_set: str) -> None:
-    params = read_params()
-    recipe, output = params.features[feature_set].clips, clips_folder(corpus, feature_set)
-    if not params.corpora[corpus].wants(feature_set):
+    recipe = read_section(f"features.{feature_set}.clips", ClipsSettings)
+    runtime, output = read_section("runtime", RuntimeSettings), clips_folder(corpus, feature_set)
+    if not read_section(f"corpora.{corpus}", AnyCorpusSettings).wants(feature_set):
         reason = f"corpora.{corpus}.features leaves {feature_set} out"
         mark_not_wanted(output, reason)
         print(f"preprocess {corpus} for {feature_set}: nothing to do: {reason}")
@@ -40,8 +42,8 @@ def main(corpus: str, feature_set: str) -> None:
         disturbance.check()
     recordings = folder_digests(recipe.disturb)
     shards = {_piece(shard, rows, digests, recipe, recordings): rows for shard, rows in recorded.groupby("shard")}
-    workers = available_cores() if params.runtime.workers == "auto" else params.runtime.workers
-    torch.set_num_threads(1)  # the threads share the cores by files
+    workers = available_cores() if runtime.workers == "auto" else runtime.workers
+    os.environ["OMP_NUM_THREADS"] = "1"  # of torch, where audio needs it: the workers share the cores by files
     on_error = f"features.{feature_set}.clips.on_error"
 
     def make(missing: list[Piece]):

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import torch
 from pydantic import AfterValidator, Field
 
 from data.corpora import AnyCorpusSettings
@@ -18,39 +17,13 @@ from models import HEADS
 from models.head import HeadSettings
 from report.settings import ReportSettings, choose_references
 from stages.params import Corpora, Key, parse, read_yaml
+from stages.runtime import RuntimeSettings
 from training.choices import check_choices, settle
 from training.settings import TrainingSettings
 
 SCRATCH = "scratch"
 
 _HeadName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-_Count = Annotated[int, Field(ge=1)] | Literal["auto"]
-
-
-class RuntimeSettings(Settings):
-    """``runtime``: how, not what. Tracked by no stage and part of no fingerprint.
-
-    Attributes:
-        device: ``auto`` takes the GPU if there is one.
-        batch_size: clips per pass of the encoder.
-        workers: threads of preprocess, processes of train.
-    """
-
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    batch_size: _Count = "auto"
-    workers: _Count = "auto"
-
-    def choose_device(self) -> torch.device:
-        """The device to compute on.
-
-        Raises:
-            UserError: a GPU is asked for, and there is none.
-        """
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise UserError("runtime.device: cuda, but torch sees no GPU here; use auto or cpu.")
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return torch.device(self.device)
 
 
 class _HeadSource(Settings):

@@ -14,9 +14,9 @@ from stages.layout import ARTIFACTS, features_folder, head_folder
 from stages.pieces import Piece, make_pieces
 from stages.running import run_stage
 from stages.schema import HeadParams, read_params
-from training.convex import is_convex
 from training.job import estimated_seconds
 from training.parallel import choose_workers, train_folds
+from training.solvable import is_convex
 
 
 def main(name: str) -> None:

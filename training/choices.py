@@ -2,9 +2,9 @@
 
 from data.errors import UserError
 from models.head import HeadSettings
-from training.convex import is_convex
 from training.objective import RATING_LOSSES
 from training.settings import TrainingSettings
+from training.solvable import is_convex
 
 _OF_CLASSES = {"loss": ("cross_entropy", "kl"), "select": ("ua", "wa")}
 _OF_RATINGS = {"loss": RATING_LOSSES, "select": ("ccc",)}

@@ -11,8 +11,6 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, Stratified
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from models.building import head_class
-from models.head import HeadSettings
 from training.settings import TrainingSettings
 
 _PARTS = 5  # of the cross-validation over training speakers, where there is no validation set
@@ -48,16 +46,6 @@ class Examples:
     def targets(self, num_classes: int) -> np.ndarray:
         """The probability of each class [N, C]."""
         return np.eye(num_classes)[self.labels] if self.shares is None else self.shares
-
-
-def is_convex(head: HeadSettings, training: TrainingSettings) -> bool:
-    """Whether a head's loss is that of a linear layer with an L2 penalty, and a solver can find its minimum.
-
-    The loss is the plain, or class-weighted, cross-entropy, or the squared error of ratings.
-    """
-    plain = not (training.adversarial_weight or training.augment or training.label_smoothing)
-    solvable = training.loss not in ("ccc", "ccc_mse") and training.sampling == "shuffled"
-    return plain and solvable and head_class(head).l2_strengths(head) is not None
 
 
 def fit_linear(

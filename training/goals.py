@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,11 +12,13 @@ from torch.nn import functional
 
 from data.rating_metrics import ccc, predicted_columns, rating_sums
 from training.checkpoint import RatingScale
-from training.convex import Examples, fit_linear
 from training.job import FoldJob, Utterances
 from training.objective import entropy, rating_loss
-from training.ridge import RatedExamples, fit_ridge
 from training.scores import scores
+
+if TYPE_CHECKING:  # scikit-learn takes seconds to import, and most heads need no solver
+    from training.convex import Examples
+    from training.ridge import RatedExamples
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,8 @@ class Classes(Goal):
     def solve(
         self, classifier: nn.Linear, strengths: Sequence[float], train: Embedded, validation: Embedded
     ) -> tuple[float, dict[str, float]]:
+        from training.convex import fit_linear
+
         return fit_linear(classifier, strengths, _labelled(train), _labelled(validation), self.job.training)
 
     def config(self) -> dict:
@@ -162,12 +167,16 @@ class Ratings(Goal):
         self, classifier: nn.Linear, strengths: Sequence[float], train: Embedded, validation: Embedded
     ) -> tuple[float, dict[str, float]]:
         examples = self._rated(train), self._rated(validation)
+        from training.ridge import fit_ridge
+
         return fit_ridge(classifier, strengths, *examples, self.job.training.select)
 
     def config(self) -> dict:
         return {"targets": self.names}
 
-    def _rated(self, some: Embedded) -> RatedExamples:
+    def _rated(self, some: Embedded) -> "RatedExamples":
+        from training.ridge import RatedExamples
+
         return RatedExamples(
             some.embeddings, self.targets(some.clips).double().numpy(), some.clips.speakers, some.utterances
         )
@@ -179,7 +188,9 @@ class Ratings(Goal):
         return {f"{role}_ccc": float(values.mean()), **(own if len(own) > 1 else {})}
 
 
-def _labelled(some: Embedded) -> Examples:
+def _labelled(some: Embedded) -> "Examples":
+    from training.convex import Examples
+
     shares = np.array(some.clips.targets) if some.clips.targets else None
     return Examples(some.embeddings, np.array(some.clips.labels), some.clips.speakers, some.utterances, shares)
 

@@ -8,9 +8,9 @@ from data.errors import UserError
 from models.building import head_class
 from models.head import HeadSettings, View
 from training.choices import settle
-from training.convex import is_convex
 from training.schedule import Budget
 from training.settings import TrainingSettings
+from training.solvable import is_convex
 
 _SECONDS_PER_STEP_ON_MOMENTS = 0.001
 _SECONDS_PER_SOLUTION = 1.0

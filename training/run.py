@@ -30,12 +30,12 @@ from training.batches import (
 )
 from training.checkpoint import StandardisedHead, save_head
 from training.clips import clips_of, predict_utterances, training_clips
-from training.convex import is_convex
 from training.goals import Embedded, Goal, goal_of
 from training.job import FoldJob, Utterances, training_view
 from training.objective import Objective
 from training.prediction import predict, write_predictions
 from training.schedule import Budget, make_optimizer, make_scheduler, reversal_strength, settled_epoch
+from training.solvable import is_convex
 
 
 def train_fold(job: FoldJob, on_epochs: Callable[[int], None] = lambda count: None) -> None:

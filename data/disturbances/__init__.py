@@ -3,7 +3,8 @@
 Each kind is a file of its own: `noise`, `room`, `codec`, and `playback` with speed and gain. All of them work on the
 whole utterance, decoded and resampled, before it is cut. Speed apart, they keep its length and the place of its onset.
 Chance is drawn by seed, utterance and kind: the noise is the same at every strength, and does not depend on which other
-utterances there are.
+utterances there are. Torch and SciPy, which take seconds to import, are imported where they compute: every stage reads
+the parameters.
 """
 
 from typing import Annotated

@@ -7,9 +7,6 @@ from typing import Literal
 
 import numpy as np
 import soundfile
-import torch
-from scipy.signal import firwin, oaconvolve
-from torchaudio.functional import mu_law_decoding, mu_law_encoding, resample
 
 from data.disturbances.disturbance import Disturbance, DisturbanceSettings
 from data.errors import UserError
@@ -90,6 +87,9 @@ def pass_file(codec: FileCodec, waveform: np.ndarray, sample_rate: int, key: str
 
 def pass_phone(waveform: np.ndarray, sample_rate: int, key: str) -> np.ndarray:
     """What a telephone line leaves of a waveform float32 [T]: 300 to 3,400 Hz at 8 kHz, in mu-law of 8 bits (G.711)."""
+    import torch
+    from torchaudio.functional import mu_law_decoding, mu_law_encoding
+
     line = _band(np.clip(_resampled(waveform, sample_rate, _PHONE_RATE), -1, 1))
     coded = mu_law_encoding(torch.from_numpy(np.clip(line, -1, 1)), _MU_LAW_LEVELS)
     received = _band(mu_law_decoding(coded, _MU_LAW_LEVELS).numpy())
@@ -98,6 +98,8 @@ def pass_phone(waveform: np.ndarray, sample_rate: int, key: str) -> np.ndarray:
 
 def _band(waveform: np.ndarray) -> np.ndarray:
     """The telephone's band of a waveform at 8 kHz, without delay."""
+    from scipy.signal import firwin, oaconvolve
+
     taps = firwin(_PHONE_TAPS, _PHONE_BAND, pass_zero=False, fs=_PHONE_RATE)
     delay = _PHONE_TAPS // 2
     return oaconvolve(waveform, taps)[delay : delay + len(waveform)].astype(np.float32)
@@ -106,6 +108,9 @@ def _band(waveform: np.ndarray) -> np.ndarray:
 def _resampled(waveform: np.ndarray, source_rate: int, rate: int) -> np.ndarray:
     if source_rate == rate:
         return waveform
+    import torch
+    from torchaudio.functional import resample
+
     return resample(torch.from_numpy(waveform), source_rate, rate, lowpass_filter_width=_RESAMPLING_WIDTH).numpy()
 
 

@@ -5,9 +5,7 @@ from functools import partial
 from typing import Annotated
 
 import numpy as np
-import torch
 from pydantic import AfterValidator
-from torchaudio.functional import add_noise
 
 from data.disturbances.disturbance import (
     Disturbance,
@@ -64,6 +62,9 @@ def disturb_by_noise(noise: str, snr: float, waveform: np.ndarray, sample_rate: 
     random = random_numbers(key, noise)
     make = SYNTHETIC.get(noise) or partial(recorded_noise, noise)
     sound = make(len(waveform), sample_rate, random).astype(np.float32)
+    import torch
+    from torchaudio.functional import add_noise
+
     noisy = add_noise(torch.from_numpy(waveform), torch.from_numpy(sound), torch.tensor(snr))
     return within_full_scale(noisy.numpy())
 

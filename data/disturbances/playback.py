@@ -3,9 +3,7 @@
 from functools import partial
 
 import numpy as np
-import torch
 from pydantic import field_validator
-from torchaudio.functional import gain, speed
 
 from data.disturbances.disturbance import Disturbance, DisturbanceSettings, as_text, strengths
 
@@ -48,11 +46,17 @@ class GainSettings(DisturbanceSettings):
 
 def change_speed(factor: float, waveform: np.ndarray, sample_rate: int, key: str) -> np.ndarray:
     """A waveform float32 [T] as it sounds ``factor`` times as fast: [T / factor]."""
+    import torch
+    from torchaudio.functional import speed
+
     return speed(torch.from_numpy(waveform), sample_rate, factor)[0].numpy()
 
 
 def change_gain(decibels: float, waveform: np.ndarray, sample_rate: int, key: str) -> np.ndarray:
     """A waveform float32 [T], louder by some dB and clipped at full scale."""
+    import torch
+    from torchaudio.functional import gain
+
     return gain(torch.from_numpy(waveform), decibels).clamp(-1, 1).numpy()
 
 

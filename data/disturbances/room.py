@@ -5,9 +5,7 @@ from functools import partial
 from typing import Annotated
 
 import numpy as np
-import torch
 from pydantic import AfterValidator
-from torchaudio.functional import fftconvolve
 
 from data.disturbances.disturbance import Disturbance, DisturbanceSettings, random_numbers, within_full_scale
 from data.disturbances.recordings import draw_recording, known_source
@@ -63,6 +61,9 @@ def disturb_by_room(room: str, waveform: np.ndarray, sample_rate: int, key: str)
         response = synthetic_response(SYNTHETIC[room], sample_rate, random)
     else:
         response = from_direct_sound(draw_recording(room, sample_rate, random))
+    import torch
+    from torchaudio.functional import fftconvolve
+
     wet = fftconvolve(torch.from_numpy(waveform), torch.from_numpy(response))[: len(waveform)].numpy()
     return within_full_scale(wet * (np.linalg.norm(waveform) / max(np.linalg.norm(wet), 1e-12)))
 

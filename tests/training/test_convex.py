@@ -14,9 +14,10 @@ from features.store import FeatureSet
 from models.linear import LinearHead, LinearSettings
 from tests.builders import write_features
 from tests.training.test_run import job, utterances
-from training.convex import Examples, fit_linear, is_convex
+from training.convex import Examples, fit_linear
 from training.run import train_fold
 from training.settings import TrainingSettings
+from training.solvable import is_convex
 
 ALL = {"model": "linear", "layers": "all", "statistics": ["mean", "deviation"]}
 
