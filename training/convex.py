@@ -30,6 +30,7 @@ class Examples:
         speakers: [N].
         utterances: of which utterance each is a clip [N]; None: each is one by itself.
         shares: of the annotators' votes for each class [N, C]; None where there is only the label.
+        clean: whether each is a clean clip, not a disturbed copy [N]; None: all are.
     """
 
     embeddings: np.ndarray
@@ -37,6 +38,7 @@ class Examples:
     speakers: Sequence[str]
     utterances: Sequence[str] | None = None
     shares: np.ndarray | None = None
+    clean: np.ndarray | None = None
 
     @property
     def in_pieces(self) -> bool:
@@ -155,7 +157,10 @@ def _loss(solution: _Solution, tested: Examples, num_classes: int) -> float:
 
 
 def _speaker_parts(train: Examples) -> list[tuple[Examples, Examples]]:
-    """Cross-validation over training speakers; of a single one, over utterances, whose clips stay together."""
+    """Cross-validation over training speakers; of a single one, over utterances, whose clips stay together.
+
+    Strengths are compared on clean clips, whatever is trained on.
+    """
     speakers = np.array(train.speakers)
     count = len(np.unique(speakers))
     if count > 1:
@@ -166,7 +171,8 @@ def _speaker_parts(train: Examples) -> list[tuple[Examples, Examples]]:
         cut = StratifiedKFold(2).split(train.embeddings, train.labels)
     else:
         return []
-    parts = [(_some(train, fitted), _some(train, tested)) for fitted, tested in cut]
+    clean = np.full(len(train.labels), True) if train.clean is None else train.clean
+    parts = [(_some(train, fitted), _some(train, tested[clean[tested]])) for fitted, tested in cut]
     return [(fitted, tested) for fitted, tested in parts if len(np.unique(fitted.labels)) > 1]
 
 
@@ -174,4 +180,5 @@ def _some(examples: Examples, index: np.ndarray) -> Examples:
     speakers = [examples.speakers[row] for row in index]
     utterances = None if examples.utterances is None else [examples.utterances[row] for row in index]
     shares = None if examples.shares is None else examples.shares[index]
-    return Examples(examples.embeddings[index], examples.labels[index], speakers, utterances, shares)
+    clean = None if examples.clean is None else examples.clean[index]
+    return Examples(examples.embeddings[index], examples.labels[index], speakers, utterances, shares, clean)

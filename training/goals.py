@@ -23,11 +23,14 @@ if TYPE_CHECKING:  # scikit-learn takes seconds to import, and most heads need n
 
 @dataclass(frozen=True)
 class Embedded:
-    """Clips of one role with their embeddings float64 [N, E], and the utterance that each is a clip of [N]."""
+    """Clips of one role with their embeddings float64 [N, E], the utterance that each is a clip of, and whether it is a
+    clean one [N].
+    """
 
     embeddings: np.ndarray
     clips: Utterances
     utterances: list[str]
+    clean: np.ndarray
 
 
 class Goal(ABC):
@@ -178,7 +181,11 @@ class Ratings(Goal):
         from training.ridge import RatedExamples
 
         return RatedExamples(
-            some.embeddings, self.targets(some.clips).double().numpy(), some.clips.speakers, some.utterances
+            some.embeddings,
+            self.targets(some.clips).double().numpy(),
+            some.clips.speakers,
+            some.utterances,
+            some.clean,
         )
 
     def _scores(self, role: str, ratings: Tensor, predicted: Tensor) -> dict[str, float]:
@@ -192,7 +199,8 @@ def _labelled(some: Embedded) -> "Examples":
     from training.convex import Examples
 
     shares = np.array(some.clips.targets) if some.clips.targets else None
-    return Examples(some.embeddings, np.array(some.clips.labels), some.clips.speakers, some.utterances, shares)
+    labels = np.array(some.clips.labels)
+    return Examples(some.embeddings, labels, some.clips.speakers, some.utterances, shares, some.clean)
 
 
 def goal_of(job: FoldJob) -> Goal:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GroupKFold, KFold
+from sklearn.model_selection import GroupKFold
 from threadpoolctl import threadpool_limits
 from torch import nn
 
@@ -17,12 +17,15 @@ _PARTS = 5  # of the cross-validation over training speakers, where there is no 
 
 @dataclass(frozen=True)
 class RatedExamples:
-    """Clips: embeddings float64 [N, E], ratings [N, T], speakers [N], and the utterance that each is a clip of [N]."""
+    """Clips: embeddings float64 [N, E], ratings [N, T], speakers [N], the utterance that each is a clip of [N], and
+    whether it is a clean one [N]; None: all are.
+    """
 
     embeddings: np.ndarray
     ratings: np.ndarray
     speakers: Sequence[str]
     utterances: Sequence[str]
+    clean: np.ndarray | None = None
 
 
 def fit_ridge(
@@ -78,17 +81,22 @@ def _distance(solution: Ridge, tested: RatedExamples, select: str) -> float:
 
 
 def _speaker_parts(train: RatedExamples) -> list[tuple[RatedExamples, RatedExamples]]:
-    """Cross-validation over training speakers; of a single one, over utterances."""
+    """Cross-validation over training speakers; of a single one, over utterances, whose clips stay together.
+
+    Strengths are compared on clean clips, whatever is trained on.
+    """
     count = len(set(train.speakers))
     if count > 1:
         cut = GroupKFold(min(_PARTS, count)).split(train.embeddings, groups=np.array(train.speakers))
-    elif len(train.speakers) > 3:
-        cut = KFold(2).split(train.embeddings)
+    elif len(set(train.utterances)) > 3:
+        cut = GroupKFold(2).split(train.embeddings, groups=np.array(train.utterances))
     else:
         return []
-    return [(_some(train, fitted), _some(train, tested)) for fitted, tested in cut]
+    clean = np.full(len(train.utterances), True) if train.clean is None else train.clean
+    return [(_some(train, fitted), _some(train, tested[clean[tested]])) for fitted, tested in cut]
 
 
 def _some(examples: RatedExamples, index: np.ndarray) -> RatedExamples:
     speakers, utterances = ([column[row] for row in index] for column in (examples.speakers, examples.utterances))
-    return RatedExamples(examples.embeddings[index], examples.ratings[index], speakers, utterances)
+    clean = None if examples.clean is None else examples.clean[index]
+    return RatedExamples(examples.embeddings[index], examples.ratings[index], speakers, utterances, clean)

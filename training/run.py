@@ -182,7 +182,9 @@ def _embedded(model: StandardisedHead, frames: FrameSource, features: FeatureSet
     embeddings = np.zeros((0, model.head.embedding_size))
     if clips.ids:
         embeddings = predict(model, frames, clips.ids).embeddings.double().numpy()
-    return Embedded(embeddings, clips, [features.locations[key].id for key in clips.ids])
+    utterances = [features.locations[key].id for key in clips.ids]
+    clean = [key in features.clips_of(name) for key, name in zip(clips.ids, utterances, strict=True)]
+    return Embedded(embeddings, clips, utterances, np.array(clean, bool))
 
 
 class TrainingRun:

@@ -1,6 +1,7 @@
 """Utterances of several clips: trained on each, answered for once."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pandas as pd
@@ -11,12 +12,14 @@ from evaluation.runs import read_runs
 from features.store import FeatureSet
 from models import HEADS
 from tests.builders import write_features
+from training import convex, ridge
 from training.batches import MappedFrames
 from training.checkpoint import load_head
 from training.clips import log_mean_probabilities, training_clips
 from training.convex import Examples, fit_linear
 from training.job import FoldJob, Utterances
 from training.prediction import predict
+from training.ridge import RatedExamples, fit_ridge
 from training.run import train_fold
 from training.settings import TrainingSettings
 
@@ -182,3 +185,30 @@ def test_a_single_speakers_pieces_stay_together_where_strengths_are_compared():
     train = Examples(10.0 * np.eye(12)[ids], ids % 2, ["one"] * 36, [str(number) for number in ids])
     _, compared = fit_linear(torch.nn.Linear(12, 2), [1e-3, 1e3], train, train, TrainingSettings(select="last"))
     assert min(compared.values()) > 0.6  # chance: log 2
+    rated = RatedExamples(train.embeddings, ids[:, None] % 2 * 1.0, train.speakers, train.utterances)
+    _, compared = fit_ridge(torch.nn.Linear(12, 1), [1e-3, 1e3], rated, rated, "last")
+    assert min(compared.values()) >= 1.0  # 1 - CCC
+
+
+def test_strengths_are_compared_on_clean_clips(copies, tmp_path, monkeypatch):
+    seen = []
+
+    def recorded(speaker_parts, train):
+        seen.append(speaker_parts(train))
+        return seen[-1]
+
+    for module in (convex, ridge):
+        monkeypatch.setattr(module, "_speaker_parts", functools.partial(recorded, module._speaker_parts))
+    todo = job(copies, tmp_path / "classes/fold-0/seed-1", LINEAR, copies="all", select="last")
+    train_fold(todo)
+    rated = dataclasses.replace(todo.roles["train"], targets=[[float(label)] for label in todo.roles["train"].labels])
+    roles = {**todo.roles, "train": rated}
+    for role in ("validation", "test"):
+        own = todo.roles[role]
+        roles[role] = dataclasses.replace(own, targets=[[float(label)] for label in own.labels])
+    (tmp_path / "ratings/fold-0/seed-1").mkdir(parents=True)
+    how = TrainingSettings(copies="all", select="last", adversarial_weight=0)
+    changes = {"training": how, "classes": [], "targets": ["valence"], "roles": roles}
+    train_fold(dataclasses.replace(todo, folder=tmp_path / "ratings/fold-0/seed-1", **changes))
+    sizes = [[(len(fitted.embeddings), len(tested.embeddings)) for fitted, tested in parts] for parts in seen]
+    assert sizes == [[(135, 15)] * 4] * 2  # four speakers in turn, of classes and of ratings
