@@ -50,7 +50,10 @@ def make_splits(
     else:
         folds = _published_folds(labelled, labelled if manifest is None else manifest, split)
     for role, where in split.where.items():
-        folds = folds.mask((folds == role).mul(~_passes(labelled, where, f"split.where.{role}"), axis="index"), "")
+        played = folds == role
+        folds = folds.mask(played.mul(~_passes(labelled, where, f"split.where.{role}"), axis="index"), "")
+        if emptied := [column for column in folds if played[column].any() and not (folds[column] == role).any()]:
+            raise UserError(f"split.where.{role}: nothing is left for {role} in {', '.join(emptied)}; ask for less.")
     for column in folds:
         _check_fold(labelled, folds[column], column, split)
     known = labelled[[name for name in labelled if name in ("corpus", "id", "label") or name.startswith("share_")]]
