@@ -201,16 +201,16 @@ def write_modma(root: Path, subjects: int = 8, recordings: int = 3) -> Path:
 
 def write_msp_podcast(root: Path, speakers: int = 9, per_speaker: int = 8) -> Path:
     """A miniature of MSP-Podcast: a third of the speakers in each of its sets, and utterances by an unknown one."""
-    codes, rows = "ANHS", []
+    codes, rows = "ACDFHNSU", []
     for speaker in range(speakers + 1):
         for number in range(per_speaker):
             name = f"MSP-PODCAST_{speaker:04d}_{number:04d}.wav"
-            write_wav(root / "Audios" / name, 0.4, frequency=120 + 60 * (number % 4))
+            write_wav(root / "Audios" / name, 0.4, frequency=120 + 60 * (number % 8))
             known = {"SpkrID": speaker, "Gender": ("Female", "Male")[speaker % 2]} if speaker < speakers else {}
             rows.append(
                 {
                     "FileName": name,
-                    "EmoClass": codes[number % 4],
+                    "EmoClass": codes[number % 8],
                     **{"EmoAct": 4.2, "EmoVal": 1 + number % 7, "EmoDom": 3.5},
                     **{"SpkrID": "Unknown", "Gender": "Unknown", **known},
                     "Split_Set": ("Train", "Development", "Test1")[speaker % 3] if known else "Test2",

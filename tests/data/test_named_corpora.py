@@ -28,7 +28,7 @@ WRITERS = {
     "casia": (write_casia, 4, {"surprise": 8}),
     "cremad": (write_cremad, 6, {"ANG": 12}),
     "modma": (write_modma, 8, {"MDD": 12, "HC": 12}),
-    "msp_podcast": (write_msp_podcast, 9, {"A": 20, "N": 20, "H": 20, "S": 20}),
+    "msp_podcast": (write_msp_podcast, 9, {"A": 10, "C": 10, "U": 10}),
     "savee": (write_savee, 4, {"sa": 8, "a": 8}),
     "tess": (write_tess, 2, {"ps": 6, "fear": 6}),
 }
