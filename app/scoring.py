@@ -109,6 +109,8 @@ def _evaluate(path: Path, name: str, task: str, heads: list[str]) -> Evaluation:
         if not needed.is_file():
             raise UserError(f"there is no {needed}. Run `dvc repro split@{task}`, or `dvc pull split@{task}`.")
     description = read_task_description(task_file(task))
+    if description.targets:
+        raise UserError(f"the task {task} has ratings as targets; ser score takes predictions of classes only.")
     if set(description.classes) != set(read_section(f"tasks.{task}", TaskSettings).classes):
         raise UserError(f"{splits_file(task)} has other classes than params.yaml. Run `dvc repro split@{task}`.")
     return evaluate_predictions(

@@ -17,7 +17,7 @@ def split_cautions(splits: pd.DataFrame, classes: Sequence[str]) -> list[Caution
 
     Args:
         splits: a row per utterance with ``corpus, speaker, dialog, text, label`` and the roles.
-        classes: all class names.
+        classes: all class names; none where the targets are ratings.
     """
     columns = fold_columns(splits)
     leaking = _folds_with(splits, "test", shared_with=("train", "validation"))
@@ -47,9 +47,7 @@ def split_cautions(splits: pd.DataFrame, classes: Sequence[str]) -> list[Caution
         *found,
         *_unknown_speakers(splits),
         *_sentences(splits),
-        *_telling_sentences(splits),
-        *_absent_classes(splits, classes),
-        *_classes_of_corpora(splits, classes),
+        *(_of_classes(splits, classes) if classes else []),
     ]
 
 
@@ -112,6 +110,14 @@ def _unknown_speakers(splits: pd.DataFrame) -> list[Caution]:
         "which take these utterances as independent, are too narrow."
     )
     return [Caution(kind=Kind.UNKNOWN_SPEAKERS, text=text)]
+
+
+def _of_classes(splits: pd.DataFrame, classes: Sequence[str]) -> list[Caution]:
+    return [
+        *_telling_sentences(splits),
+        *_absent_classes(splits, classes),
+        *_classes_of_corpora(splits, classes),
+    ]
 
 
 def _telling_sentences(splits: pd.DataFrame) -> list[Caution]:

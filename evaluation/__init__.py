@@ -8,6 +8,7 @@
 - `groups` (and `durations`), `corpora`, `calibration`, `leakage`, `embedding`: one analysis each
 - `attention`: how much each frame is attended to, in a file
 - `assessment`: everything that can be said of test predictions
+- `regression`: likewise of predicted ratings; `regression_comparison`: every such head against one reference head
 - `progress`: how the runs of a head were trained
 - `description`: what was run on what
 - `cautions`: what a reader has to know of it

@@ -5,8 +5,9 @@ import json
 import pandas as pd
 
 from data.cautions import Caution, Kind
+from data.label_cautions import label_cautions
 from data.split_cautions import split_cautions
-from evaluation.results import Assessment, TaskData
+from evaluation.results import Assessment, RegressionAssessment, TaskData
 from evaluation.runs import HeadRuns
 from evaluation.statistics import FEW_SPEAKERS
 from features.store import FeatureSet
@@ -14,11 +15,15 @@ from features.store import FeatureSet
 _MUCH_IS_CUT = 0.1  # a caution above this share of seconds
 
 
-def interval_cautions(assessment: Assessment) -> list[Caution]:
+def interval_cautions(assessment: Assessment | RegressionAssessment) -> list[Caution]:
     """Of intervals over few speakers: all that are tested, or those of one corpus."""
-    few = {row.tested: row.speakers for row in assessment.across_corpora if row.speakers < FEW_SPEAKERS}
     if not assessment.num_speakers:
         return []  # the split has a caution of its own
+    if isinstance(assessment, Assessment):
+        by_corpus = {row.tested: row.speakers for row in assessment.across_corpora}
+    else:
+        by_corpus = {row.group: row.speakers for row in assessment.groups if row.grouping == "corpus"}
+    few = {corpus: speakers for corpus, speakers in by_corpus.items() if speakers < FEW_SPEAKERS}
     if assessment.num_speakers < FEW_SPEAKERS:
         text = f"Intervals are bootstrapped over only {assessment.num_speakers} speakers, and"
     elif few:
@@ -71,8 +76,8 @@ def _unused_penalty(runs: HeadRuns) -> list[Caution]:
     if runs.solved or not runs.config["settings"].get("l2"):
         return []
     text = (
-        "l2 has no effect here: with an adversary, augmentation, label smoothing or balanced sampling no solver is "
-        "used, and the head was trained by gradient descent."
+        "l2 has no effect here: with an adversary, augmentation, label smoothing, balanced sampling or the loss ccc or "
+        "ccc_mse no solver is used, and the head was trained by gradient descent."
     )
     return [Caution(kind=Kind.UNUSED_PENALTY, text=text)]
 
@@ -145,4 +150,5 @@ def task_cautions(data: TaskData, usable: pd.DataFrame) -> list[Caution]:
         and f"{data.skipped} utterances were skipped because their audio cannot be used (see skipped.csv).",
     }
     cautions = [Caution(kind=kind, text=text) for kind, text in found.items() if text]
-    return [*cautions, *split_cautions(usable, sorted(data.description.classes))]
+    description = data.description
+    return [*cautions, *label_cautions(description, usable), *split_cautions(usable, sorted(description.classes))]

@@ -17,12 +17,15 @@ def describe_task(description: TaskDescription, usable: pd.DataFrame, num_skippe
         usable: its splits, of the utterances that have features.
         num_skipped: how many more the splits have.
     """
-    counts = usable.groupby(["corpus", "label"]).size()
+    counts = usable.groupby(["corpus", "label"] if description.classes else ["corpus"]).size()
     return TaskData(
         description=description,
         utterances=len(usable),
         speakers=num_known_speakers(usable),
-        counts={corpus: counts[corpus].to_dict() for corpus in sorted(usable["corpus"].unique())},
+        counts={
+            corpus: counts[corpus].to_dict() if description.classes else {}
+            for corpus in sorted(usable["corpus"].unique())
+        },
         fold_sizes=[
             RoleSizes(**{role: int((usable[column] == role).sum()) for role in ROLES})
             for column in fold_columns(usable)

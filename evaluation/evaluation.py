@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from data.rating_metrics import predicted_columns
 from evaluation.attention import read_attention, write_attention
-from evaluation.results import Details, read_details
+from evaluation.results import Details, RegressionDetails, TargetScores, read_details
 
+_BINS = 5  # of ratings, in a confusion matrix
 _TEXT = dict.fromkeys(("id", "corpus", "speaker", "label", "predicted", "emotion", "role"), str)
 
 
@@ -28,14 +30,15 @@ class Evaluation:
 
     Attributes:
         details: the figures.
-        predictions: test predictions of all seeds: ``id, corpus, speaker, fold, seed, label, predicted, confidence``.
+        predictions: test predictions of all seeds: ``id, corpus, speaker, fold, seed``, and ``label, predicted,
+            confidence`` or, for each target, ``<target>, predicted_<target>``.
         learning_curve: from `progress.learning_curve`; without rows, of predictions made elsewhere.
         embedding: from `two_dimensions`; likewise.
         attention: how much each frame is attended to [T], in the order of the first seed's predictions; none of heads
             that do not attend.
     """
 
-    details: Details
+    details: Details | RegressionDetails
     predictions: pd.DataFrame
     learning_curve: pd.DataFrame = field(default_factory=_no_curve)
     embedding: pd.DataFrame = field(default_factory=_no_embedding)
@@ -46,9 +49,10 @@ class Evaluation:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "metrics.json").write_text(json.dumps(self.details.headline(), indent=1) + "\n")
         self.details.write(folder / "details.json")
+        targets = self.details.per_target if isinstance(self.details, RegressionDetails) else []
         for name in ("predictions", "learning_curve", "embedding"):
             _write_table(getattr(self, name), folder / f"{name}.csv")
-        _write_table(confusion_table(self.predictions), folder / "confusion.csv")
+        _write_table(confusion_table(self.predictions, targets), folder / "confusion.csv")
         write_attention(self.attention, folder / "attention.safetensors")
 
 
@@ -76,10 +80,40 @@ def predictions_table(test: pd.DataFrame, splits: pd.DataFrame, classes: Sequenc
     return test.assign(corpus=corpus, confidence=confidence)[columns].reset_index(drop=True)
 
 
-def confusion_table(predictions: pd.DataFrame) -> pd.DataFrame:
-    """For `dvc plots`: ``actual, predicted, corpus, fold, seed``, one row per test utterance and seed."""
+def ratings_table(test: pd.DataFrame, splits: pd.DataFrame, targets: Sequence[str]) -> pd.DataFrame:
+    """The same of predicted ratings.
+
+    Args:
+        test: ``id, speaker, fold, seed``, and for each target ``<target>`` and ``predicted_<target>``.
+        splits: the corpus of every utterance.
+        targets: names.
+    """
+    corpus = test["id"].map(splits.set_index("id")["corpus"])
+    columns = ["id", "corpus", "speaker", "fold", "seed", *targets, *predicted_columns(targets)]
+    return test.assign(corpus=corpus)[columns].reset_index(drop=True)
+
+
+def confusion_table(predictions: pd.DataFrame, targets: Sequence[TargetScores] = ()) -> pd.DataFrame:
+    """For `dvc plots`: ``actual, predicted, corpus, fold, seed``, one row per test utterance and seed.
+
+    Of ratings a row per target, with the centres of `binned` ratings: ``valence 2.5``.
+    """
     columns = ["actual", "predicted", "corpus", "fold", "seed"]
-    return predictions.rename(columns={"label": "actual"})[columns]
+    if not targets:
+        return predictions.rename(columns={"label": "actual"})[columns]
+    tables = []
+    for target in targets:
+        pair = predictions[[target.name, f"predicted_{target.name}"]].set_axis(["actual", "predicted"], axis="columns")
+        own = pair.apply(lambda ratings, of=target: binned(ratings, of))
+        tables.append(predictions[["corpus", "fold", "seed"]].join(own))
+    return pd.concat(tables)[columns]
+
+
+def binned(ratings: pd.Series, target: TargetScores) -> pd.Series:
+    """The centre of the bin that each rating falls into, of five of equal width between the least and the largest."""
+    edges = np.linspace(target.least, target.most, _BINS + 1)
+    centres = [f"{target.name} {centre:.3g}" for centre in (edges[1:] + edges[:-1]) / 2]
+    return pd.Series(np.array(centres)[np.digitize(ratings, edges[1:-1])], ratings.index)
 
 
 def _write_table(table: pd.DataFrame, path: Path) -> None:

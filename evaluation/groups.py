@@ -53,7 +53,7 @@ def spread_over_speakers(groups: list[GroupScores]) -> Spread | None:
 def _assess_group(
     rows: pd.DataFrame, grouping: str, group: str, classes: list[str], settings: EvaluateSettings
 ) -> GroupScores:
-    unit, column = _units(rows, grouping)
+    unit, column = resampling_units(rows, grouping)
     by_speaker = column == "speaker"
     confusions = confusions_by_speaker(rows, classes) if by_speaker else confusions_by(rows, [column, "seed"], classes)
     pooled = confusions.sum(axis=0)
@@ -72,7 +72,7 @@ def _assess_group(
     )
 
 
-def _units(rows: pd.DataFrame, grouping: str) -> tuple[str, str]:
+def resampling_units(rows: pd.DataFrame, grouping: str) -> tuple[str, str]:
     """What intervals are drawn over, and its column: speakers if there are enough, else dialogues, else utterances.
 
     A corpus is always drawn by speakers, like the headline: it has one UA, and so one interval.

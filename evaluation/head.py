@@ -9,10 +9,11 @@ from evaluation.cautions import feature_cautions, interval_cautions, task_cautio
 from evaluation.description import describe_features, describe_task
 from evaluation.durations import duration_name
 from evaluation.embedding import two_dimensions
-from evaluation.evaluation import Evaluation, predictions_table
+from evaluation.evaluation import Evaluation, predictions_table, ratings_table
 from evaluation.leakage import probe_runs
 from evaluation.progress import chosen_epochs, chosen_strengths, layer_weights, learning_curve
-from evaluation.results import Details, FeatureData, Fingerprints, Training
+from evaluation.regression import assess_ratings
+from evaluation.results import Details, FeatureData, Fingerprints, RegressionDetails, Training
 from evaluation.robustness import assess_copies
 from evaluation.runs import HeadRuns
 from evaluation.settings import EvaluateSettings
@@ -44,36 +45,45 @@ def evaluate_head(
     """
     usable = splits[splits["id"].isin(features.seconds)].reset_index(drop=True)
     durations = usable["id"].map(features.seconds).map(duration_name)
-    test, classes = runs.test, runs.classes
-    assessment = assess_predictions(test, usable.assign(duration=durations), classes, settings)
+    test, timed = runs.test, usable.assign(duration=durations)
+    if runs.targets:
+        assessment = assess_ratings(test, timed, runs.targets, settings)
+    else:
+        assessment = assess_predictions(test, timed, runs.classes, settings)
     data = describe_task(task, usable, num_skipped=len(splits) - len(usable))
     described = describe_features(features_name, features, usable)
-    details = Details(
+    said = {
         **dict(assessment),
-        head=name,
-        task=task.task,
-        corpora=sorted(task.corpora),
-        features=features_name,
-        seeds=sorted(int(seed) for seed in runs.runs["seed"].unique()),
-        data=data,
-        training=_describe_training(runs, described, features, usable, fingerprints, settings),
-        source=None,
-        cautions=[
+        "head": name,
+        "task": task.task,
+        "corpora": sorted(task.corpora),
+        "features": features_name,
+        "seeds": sorted(int(seed) for seed in runs.runs["seed"].unique()),
+        "data": data,
+        "training": _describe_training(runs, described, features, usable, fingerprints, settings),
+        "source": None,
+        "cautions": [
             *feature_cautions(features, described.share_cut),
             *task_cautions(data, usable),
             *training_cautions(runs),
             *interval_cautions(assessment),
         ],
-        robustness=assess_copies(runs.copies, test, classes, settings),
-    )
+    }
     first = runs.run(fold=0, seed=runs.first_seed)
-    corpus = first["id"].map(usable.set_index("id")["corpus"])
+    known = usable.set_index("id").loc[first["id"]]
+    first = first.assign(corpus=known["corpus"].to_numpy())
+    if runs.targets:
+        details, predictions = RegressionDetails(**said), ratings_table(test, usable, runs.targets)
+        first = first.assign(label=known["emotion"].to_numpy())
+    else:
+        details = Details(**said, robustness=assess_copies(runs.copies, test, runs.classes, settings))
+        predictions = predictions_table(test, usable, runs.classes)
     embeddings = runs.embeddings(fold=0, seed=runs.first_seed)
     return Evaluation(
         details,
-        predictions_table(test, usable, classes),
+        predictions,
         learning_curve(runs.histories),
-        two_dimensions(first.assign(corpus=corpus), embeddings, settings.seed),
+        two_dimensions(first, embeddings, settings.seed),
         runs.test_attention(),
     )
 

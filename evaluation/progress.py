@@ -15,6 +15,8 @@ _CURVES = {  # column of history.csv -> panel and series
     "train_ua": ("scores", "training UA"),
     "train_wa": ("scores", "training WA"),
     "train_macro_f1": ("scores", "training F1"),
+    "validation_ccc": ("CCC", "validation CCC"),
+    "train_ccc": ("CCC", "training CCC"),
     "gradient_norm": ("gradient norm", "gradient norm"),
     "learning_rate": ("learning rate", "learning rate"),
     "alpha": ("alpha", "alpha"),
@@ -64,9 +66,9 @@ def learning_curve(histories: pd.DataFrame) -> pd.DataFrame:
     """The mean over folds and seeds, per epoch, as long as half of the runs were still training; long form.
 
     Returns:
-        ``epoch, panel, series, value, runs``; panels are ``loss``, ``scores`` (UA, WA, F1 of validation and training),
-        ``gradient norm``, ``learning rate`` and ``alpha``, as far as there are values. No rows for a head that a solver
-        has fitted.
+        ``epoch, panel, series, value, runs``; panels are ``loss``, ``scores`` (UA, WA, F1 of validation and training)
+        or ``CCC``, ``gradient norm``, ``learning rate`` and ``alpha``, as far as there are values. No rows for a head
+        that a solver has fitted.
     """
     if "l2" in histories:
         return pd.DataFrame(columns=["epoch", "panel", "series", "value", "runs"])

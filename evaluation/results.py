@@ -1,5 +1,6 @@
 """What an evaluation says, as types: details.json is `Details`, written and read here and nowhere else."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from data.cautions import Caution
 from data.task_description import TaskDescription
 from evaluation.statistics import FEWEST_TO_TEST
+
+_MOST_SCALARS = 8
 
 
 class Result(BaseModel):
@@ -207,6 +210,109 @@ class Assessment(Result):
         scalars |= {"ua_folds": ua.mean_folds, "wa_folds": wa.mean_folds, "ua_sd_seeds": ua.sd_seeds}
         return {name: round(value, 4) for name, value in scalars.items() if value is not None}
 
+    def summary(self) -> str:
+        """The result in a line."""
+        ua = self.metrics["ua"]
+        return f"UA {ua.mean:.1%} [{ua.low:.1%}, {ua.high:.1%}], chance {self.chance_ua:.1%}"
+
+
+class TargetScores(Result):
+    """The ratings of one target and what is predicted of them, pooled over folds.
+
+    Attributes:
+        name: of the target.
+        least, most, mean, deviation: of the ratings.
+        predicted_mean, predicted_deviation: of the predictions, mean over seeds.
+        metrics: each of `data.rating_metrics.RATING_METRICS`.
+    """
+
+    name: str
+    least: float
+    most: float
+    mean: float
+    deviation: float
+    predicted_mean: float
+    predicted_deviation: float
+    metrics: dict[str, MetricSummary]
+
+
+class RegressionFold(Result):
+    """One test fold, mean over seeds: the metrics as means over targets, and the CCC of each target."""
+
+    fold: int
+    metrics: dict[str, float]
+    ccc: dict[str, float]
+
+
+class RegressionGroup(Result):
+    """The test utterances of one group, such as a speaker, pooled over folds, mean over seeds.
+
+    Attributes:
+        grouping, group: such as ``gender`` and ``female``.
+        utterances, speakers: how many.
+        resampled: what the intervals are drawn over.
+        metrics: each of `data.rating_metrics.RATING_METRICS`, as means over targets.
+        ccc: of each target.
+        bias: of each target, the mean of prediction minus rating.
+    """
+
+    grouping: str
+    group: str
+    utterances: int
+    speakers: int
+    resampled: str
+    metrics: dict[str, Interval]
+    ccc: dict[str, float]
+    bias: dict[str, Interval]
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether there are enough utterances for intervals that mean anything."""
+        return self.utterances >= FEWEST_TO_TEST
+
+
+class RegressionAssessment(Result):
+    """Everything that can be said of predicted ratings, whoever made them.
+
+    Attributes:
+        targets: their names.
+        num_folds, num_seeds, num_speakers, num_utterances: what was tested.
+        metrics: each of `data.rating_metrics.RATING_METRICS`, as means over targets.
+        per_target, per_fold, groups: scores of parts.
+        ensemble: the metrics of the seeds' mean prediction; None with one seed.
+    """
+
+    targets: list[str]
+    num_folds: int
+    num_seeds: int
+    num_speakers: int
+    num_utterances: int
+    metrics: dict[str, MetricSummary]
+    per_target: list[TargetScores]
+    per_fold: list[RegressionFold]
+    groups: list[RegressionGroup]
+    ensemble: dict[str, Interval] | None
+
+    def headline(self) -> dict[str, float]:
+        """metrics.json: at most eight scalars, which become columns of `dvc exp show`.
+
+        Returns:
+            ``ccc``, the mean over targets, pooled over folds, with ``ccc_low`` and ``ccc_high``; ``ccc_folds``, its
+            mean over folds; ``ccc_<target>`` of as many targets as there is room for; then ``mae``, ``pearson``; all of
+            them means over seeds.
+        """
+        ccc = self.metrics["ccc"]
+        scalars = {"ccc": ccc.mean, "ccc_low": ccc.low, "ccc_high": ccc.high, "ccc_folds": ccc.mean_folds}
+        scalars |= {f"ccc_{target.name}": target.metrics["ccc"].mean for target in self.per_target}
+        scalars |= {name: self.metrics[name].mean for name in ("mae", "pearson")}
+        return {name: round(value, 4) for name, value in list(scalars.items())[:_MOST_SCALARS]}
+
+    def summary(self) -> str:
+        """The result in a line."""
+        ccc = self.metrics["ccc"]
+        own = ", ".join(f"{target.name} {target.metrics['ccc'].mean:.3f}" for target in self.per_target)
+        return f"CCC {ccc.mean:.3f} [{ccc.low:.3f}, {ccc.high:.3f}] ({own})"
+
 
 class SpeakerProbe(Result):
     """Balanced accuracies of identifying speakers, from a head's embedding and from raw features.
@@ -305,7 +411,8 @@ class TaskData(Result):
 
     Attributes:
         description: the task and its corpora.
-        utterances, speakers: how many; of each class and corpus in ``counts`` (corpus -> class -> utterances).
+        utterances, speakers: how many; of each class and corpus in ``counts`` (corpus -> class -> utterances; no class
+            where the targets are ratings).
         fold_sizes: by fold.
         skipped: how many more the splits name, whose audio cannot be used.
     """
@@ -403,8 +510,8 @@ class PredictionsFile(Result):
     sha256: str
 
 
-class Details(Assessment):
-    """details.json: everything that is said of one head, or of predictions made elsewhere.
+class HeadDetails(Result):
+    """What is said of every head, or of predictions made elsewhere, whatever is predicted.
 
     Attributes:
         head: its name.
@@ -416,7 +523,6 @@ class Details(Assessment):
         training: None of predictions made elsewhere.
         source: their file; None of a head trained here.
         cautions: what a reader has to know.
-        robustness: scores on disturbed copies; empty where the features have none.
     """
 
     head: str
@@ -428,13 +534,28 @@ class Details(Assessment):
     training: Training | None
     source: PredictionsFile | None
     cautions: list[Caution]
-    robustness: list[CopyScores] = []
 
     def write(self, path: Path) -> None:
         """Write details.json."""
         path.write_text(self.model_dump_json(indent=1) + "\n")
 
 
-def read_details(path: Path) -> Details:
+class Details(HeadDetails, Assessment):
+    """details.json of a task of classes.
+
+    Attributes:
+        robustness: scores on disturbed copies; empty where the features have none.
+    """
+
+    robustness: list[CopyScores] = []
+
+
+class RegressionDetails(HeadDetails, RegressionAssessment):
+    """details.json of a task of ratings."""
+
+
+def read_details(path: Path) -> Details | RegressionDetails:
     """Read details.json."""
-    return Details.model_validate_json(path.read_text())
+    text = path.read_text()
+    kind = RegressionDetails if "targets" in json.loads(text) else Details
+    return kind.model_validate_json(text)

@@ -46,6 +46,11 @@ class HeadRuns:
         return sorted(self.config["classes"])
 
     @property
+    def targets(self) -> list[str]:
+        """The ratings that are predicted; none where classes are."""
+        return self.config.get("targets", [])
+
+    @property
     def solved(self) -> bool:
         """Whether a solver found the weights, without epochs."""
         return bool(self.runs["l2"].notna().all())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data.errors import UserError
 from evaluation.evaluation import Evaluation, read_evaluation
-from evaluation.results import Details
+from evaluation.results import Details, RegressionDetails
 
 
 def read_evaluations(folder: Path, heads: Sequence[str], classes: Mapping[str, Sequence[str]]) -> list[Evaluation]:
@@ -35,8 +35,13 @@ def read_evaluations(folder: Path, heads: Sequence[str], classes: Mapping[str, S
     ]
 
 
-def in_display_order(details: Details, classes: Sequence[str]) -> Details:
-    """Details with their classes, and all rows and columns per class, in this order; classes not named come last."""
+def in_display_order(details: Details | RegressionDetails, classes: Sequence[str]) -> Details | RegressionDetails:
+    """Details with their classes, and all rows and columns per class, in this order; classes not named come last.
+
+    Ratings are in order already: DVC sees the order of a list.
+    """
+    if isinstance(details, RegressionDetails):
+        return details
     rank = {name: position for position, name in enumerate(classes)}
     names = sorted(details.classes, key=lambda name: (rank.get(name, len(rank)), name))
     order = [details.classes.index(name) for name in names]

@@ -11,18 +11,20 @@ import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from evaluation.comparison import Comparison
 from evaluation.ranking import Ranking
-from evaluation.results import Details, Interval, LayerWeight
+from evaluation.regression_comparison import RegressionComparison
+from evaluation.results import Details, Interval, LayerWeight, RegressionDetails
 
 _INK = "#7d8590"  # legible on white and on near-black
 _COLOURS = ("#2f81f7", "#d4622a", "#2f9e63", "#a259d9", "#c9a227", "#d6409f", "#1f9fb4", "#8b6f4e")
 _MARKERS = "os^Dv<>p*Xhd"
 _WIDTH = 7.2  # inches, of a figure across the page
-_PANELS = ("loss", "scores", "gradient norm", "learning rate", "alpha")
+_PANELS = ("loss", "scores", "CCC", "gradient norm", "learning rate", "alpha")
 _LINES = {
-    **{"training": "--", "training UA": "--", "speakers": ":"},
+    **{"training": "--", "training UA": "--", "training CCC": "--", "speakers": ":"},
     **{"validation": "-", "validation UA": "-", "validation WA": ":", "validation F1": "-."},
 }
 
@@ -54,6 +56,73 @@ def differences(comparisons: Sequence[Comparison], colours: Mapping[str, str], r
     _rows(axes, [comparison.head for comparison in comparisons])
     axes.set_xlabel(f"UA minus that of {reference}, percentage points, with 95 % interval over speakers")
     return _svg(figure, f"Difference between each head and {reference}; the table below has the numbers")
+
+
+def concordances(heads: Sequence[RegressionDetails], colours: Mapping[str, str]) -> str:
+    """Each head's CCC with its interval, and hollow the CCC of each target, one head below the other: SVG."""
+    figure, axes = _new_figure(_WIDTH, 1.0 + 0.42 * len(heads))
+    for row, head in enumerate(heads):
+        ccc = head.metrics["ccc"]
+        _interval(axes, row, ccc.mean, ccc.low, ccc.high, colours[head.head], ".2f", unit=1)
+        for position, target in enumerate(head.per_target if len(head.targets) > 1 else []):
+            label = None if row else target.name
+            marker, value = _MARKERS[position + 1], target.metrics["ccc"].mean
+            axes.plot(value, row, marker, markerfacecolor="none", color=_INK, label=label, linestyle="none")
+    _line_across(axes, 0, "constant", above=1.35)
+    _rows(axes, [head.head for head in heads], above=1.5)
+    axes.set_xlabel("CCC, pooled over folds: mean over targets, with 95 % interval over speakers")
+    if len(heads[0].targets) > 1:
+        _legend(axes, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(heads[0].targets))
+    return _svg(figure, f"CCC of {_named(heads)} with intervals; the table below has the numbers")
+
+
+def concordance_differences(
+    comparisons: Sequence[RegressionComparison], colours: Mapping[str, str], reference: str
+) -> str:
+    """Each head's CCC minus the reference's, with its interval: SVG."""
+    figure, axes = _new_figure(_WIDTH, 0.7 + 0.42 * len(comparisons))
+    for row, comparison in enumerate(comparisons):
+        ccc = comparison.metrics["ccc"]
+        _interval(axes, row, ccc.value, ccc.low, ccc.high, colours[comparison.head], "+.2f", unit=1)
+    _line_across(axes, 0, reference)
+    _rows(axes, [comparison.head for comparison in comparisons])
+    axes.set_xlabel(f"CCC minus that of {reference}, mean over targets, with 95 % interval over speakers")
+    return _svg(figure, f"CCC of each head minus that of {reference}; the table below has the numbers")
+
+
+def ratings(
+    heads: Sequence[RegressionDetails], predictions: Mapping[str, pd.DataFrame], colours: Mapping[str, str]
+) -> str:
+    """Predicted against true ratings, a row per head and a column per target, on common axes: SVG.
+
+    Args:
+        heads: all of the same targets.
+        predictions: head -> ``<target>`` and ``predicted_<target>`` of each point.
+        colours: head -> colour.
+    """
+    targets = heads[0].targets
+    rows, columns = len(heads), len(targets)
+    figure = Figure(figsize=(_WIDTH, 0.3 + rows * _WIDTH / max(columns, 3)), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for head, of_head in zip(heads, grid, strict=True):
+        for target, axes in zip(head.per_target, of_head, strict=True):
+            _style(figure, axes)
+            own, margin = predictions[head.head], 0.06 * (target.most - target.least)
+            lowest, highest = target.least - margin, target.most + margin
+            points = own[target.name], own[f"predicted_{target.name}"].clip(lowest, highest)
+            axes.plot([lowest, highest], [lowest, highest], ":", color=_INK, linewidth=1.2)
+            axes.scatter(*points, 9, color=colours[head.head], alpha=0.3, linewidths=0, rasterized=True)
+            axes.set_xlim(lowest, highest)
+            axes.set_ylim(lowest, highest)
+            axes.set_aspect("equal")
+            axes.xaxis.set_major_locator(MaxNLocator(5))
+            axes.yaxis.set_major_locator(MaxNLocator(5))
+            named = head.head if target is head.per_target[0] else ""
+            ccc = target.metrics["ccc"].mean
+            axes.set_title(f"{named}\n{target.name}, CCC {ccc:.2f}", fontsize=9, color=_INK)
+    figure.supxlabel("true rating", color=_INK, fontsize=10)
+    figure.supylabel("predicted", color=_INK, fontsize=10)
+    return _svg(figure, f"Predicted against true ratings of {_named(heads)}; the tables have CCC, Pearson and MAE")
 
 
 def leakage(heads: Sequence[Details], colours: Mapping[str, str]) -> str:
@@ -96,8 +165,8 @@ def learning_curves(head: str, curve: pd.DataFrame, shade: str) -> str:
                 marker="." if len(values) == 1 else None,
                 label=series,
             )
-        if name in ("loss", "scores"):
-            columns = {"loss": 3, "scores": 2}[name]
+        if name in ("loss", "scores", "CCC"):
+            columns = {"loss": 3}.get(name, 2)
             above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1), "ncols": columns}  # free of the curves
             _legend(axes, **above, handlelength=1.8, labelspacing=0.2, columnspacing=1)
         axes.set_ylabel("score, %" if name == "scores" else name)
@@ -313,12 +382,14 @@ def _named(heads: Sequence[Details]) -> str:
     return ", ".join(head.head for head in heads)
 
 
-def _interval(axes: Axes, row: int, value: float, low: float, high: float, shade: str, number: str = ".1f") -> None:
-    """A point with its interval and its number, all of them shares that are shown in %."""
-    axes.plot([100 * low, 100 * high], [row, row], color=shade, linewidth=3, alpha=0.45)
-    axes.plot(100 * value, row, "o", color=shade, markersize=8)
-    text = format(100 * value, number)
-    axes.annotate(text, (100 * value, row), (0, 9), textcoords="offset points", ha="center", color=_INK)
+def _interval(
+    axes: Axes, row: int, value: float, low: float, high: float, shade: str, number: str = ".1f", unit: float = 100
+) -> None:
+    """A point with its interval and its number: shares that are shown in %, unless the unit is another."""
+    axes.plot([unit * low, unit * high], [row, row], color=shade, linewidth=3, alpha=0.45)
+    axes.plot(unit * value, row, "o", color=shade, markersize=8)
+    text = format(unit * value, number)
+    axes.annotate(text, (unit * value, row), (0, 9), textcoords="offset points", ha="center", color=_INK)
 
 
 def _line_across(axes: Axes, value: float, name: str, above: float = 0.55) -> None:

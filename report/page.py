@@ -7,14 +7,16 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from evaluation.evaluation import Evaluation
+from evaluation.results import RegressionDetails
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import FEWEST_TO_TEST, MOST_EXACT
 from report import plot_data
 from report.across_corpora import AcrossTable, across_rows, across_tables
 from report.examples import Examples
 from report.leaderboard import Leaderboard, leaderboard_rows, make_leaderboard
+from report.regression import regression_sections
 from report.section import TaskSection, task_sections
-from report.settings import ReportSettings
+from report.settings import ReportSettings, choose_references
 
 
 def write_report(
@@ -43,9 +45,10 @@ def write_report(
         UserError: a reference is not among the heads, or two are of one task.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    sections = task_sections(evaluations, examples, settings.references, statistics, measured)
-    across = across_tables(evaluations)
-    leaderboard = make_leaderboard(evaluations, statistics)
+    of_classes, of_ratings = _by_kind(evaluations)
+    sections = _sections(of_classes, of_ratings, examples, settings.references, statistics, measured)
+    across = across_tables(of_classes)
+    leaderboard = make_leaderboard(of_classes, statistics)
     tables = _tables(sections) | {"across_corpora": across_rows(across), "leaderboard": leaderboard_rows(leaderboard)}
     for name, table in tables.items():
         if table.empty:  # a row without values: `dvc plots` cannot read a table without rows
@@ -68,6 +71,7 @@ def render_report(
         lstrip_blocks=True,
     )
     environment.filters["percent"] = lambda value: "-" if value is None else f"{100 * value:.1f}"
+    environment.filters["decimals"] = lambda value: f"{value:.3f}"
     environment.filters["points"] = lambda value: f"{100 * value:+.1f}"
     environment.filters["duration"] = _duration
     environment.filters["three_digits"] = lambda value: f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
@@ -82,19 +86,45 @@ def render_report(
     )
 
 
+def _by_kind(evaluations: Sequence[Evaluation]) -> tuple[list[Evaluation], list[Evaluation]]:
+    """The heads that predict classes, and those that predict ratings."""
+    rated = [isinstance(evaluation.details, RegressionDetails) for evaluation in evaluations]
+    return tuple(
+        [evaluation for evaluation, is_rated in zip(evaluations, rated, strict=True) if is_rated == wanted]
+        for wanted in (False, True)
+    )
+
+
+def _sections(
+    of_classes: Sequence[Evaluation],
+    of_ratings: Sequence[Evaluation],
+    examples: Mapping[str, Examples],
+    references: Sequence[str],
+    statistics: EvaluateSettings,
+    measured: Path,
+) -> list[TaskSection]:
+    """A section per task; those of classes come first."""
+    choose_references(
+        {evaluation.details.head: evaluation.details.task for evaluation in [*of_classes, *of_ratings]}, references
+    )
+    heads = {evaluation.details.head for evaluation in of_ratings}
+    own, rated = ([name for name in references if (name in heads) == wanted] for wanted in (False, True))
+    return [
+        *task_sections(of_classes, examples, own, statistics, measured),
+        *regression_sections(of_ratings, rated, statistics, measured, examples),
+    ]
+
+
 def _tables(sections: Sequence[TaskSection]) -> dict[str, pd.DataFrame]:
     """Name -> table of every figure, over all tasks; with several, panels name theirs."""
     tables: dict[str, list[pd.DataFrame]] = {}
     for section in sections:
-        own = {name: table(section.evaluations) for name, table in plot_data.TABLES.items()}
-        shown = {head.head: section.examples[head.head] for head in section.heads if head.head in section.examples}
-        own["differences"] = plot_data.differences(section.comparisons)
-        own["attention"] = plot_data.attention(shown)
-        for name, table in own.items():
+        for name, table in section.tables().items():
             if len(sections) > 1 and len(table):
                 table["panel"] = f"{section.task}: " + table["panel"].astype(str)
             tables.setdefault(name, []).append(table)
-    return {name: pd.concat([table for table in parts if len(table)] or parts[:1]) for name, parts in tables.items()}
+    joined = {name: pd.concat([table for table in parts if len(table)] or parts[:1]) for name, parts in tables.items()}
+    return {name: pd.DataFrame(columns=columns) for name, columns in plot_data.DECLARED.items()} | joined
 
 
 def _duration(seconds: float) -> str:

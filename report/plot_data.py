@@ -22,7 +22,7 @@ _SHOWN = {"ua": "UA", "wa": "WA", "macro_f1": "macro F1"}
 def results(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     """Every metric of every head, with its mean over folds and its deviations over folds and seeds."""
     return pd.DataFrame(
-        _row(name, head.head, head.head, summary.mean, summary.low, summary.high)
+        interval_row(name, head.head, head.head, summary.mean, summary.low, summary.high)
         | {key: getattr(summary, key) for key in ("mean_folds", "sd_folds", "sd_seeds")}
         for head in _details(evaluations)
         for name, summary in head.metrics.items()
@@ -32,7 +32,7 @@ def results(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
 def per_class(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     """Recall, precision and F1 of every class."""
     return pd.DataFrame(
-        _row(name, row.name, head.head, *3 * [getattr(row, name)])
+        interval_row(name, row.name, head.head, *3 * [getattr(row, name)])
         for head in _details(evaluations)
         for row in head.per_class
         for name in ("recall", "precision", "f1")
@@ -42,7 +42,7 @@ def per_class(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
 def per_fold(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     """UA, WA and F1 of every fold."""
     return pd.DataFrame(
-        _row(shown, row.fold, head.head, *3 * [getattr(row, name)])
+        interval_row(shown, row.fold, head.head, *3 * [getattr(row, name)])
         for head in _details(evaluations)
         for row in head.per_fold
         for name, shown in _SHOWN.items()
@@ -52,7 +52,7 @@ def per_fold(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
 def groups(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     """UA, WA, macro and weighted F1 of every corpus, speaker, gender, session, style and duration."""
     return pd.DataFrame(
-        _row(f"{shown} by {row.grouping}", row.group, head.head, *_of_group(row, row.metrics[name]))
+        interval_row(f"{shown} by {row.grouping}", row.group, head.head, *_of_group(row, row.metrics[name]))
         | {"resampled": row.resampled}
         for head in _details(evaluations)
         for row in head.groups
@@ -63,7 +63,7 @@ def groups(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
 def differences(comparisons: Sequence[Comparison | Incomparable]) -> pd.DataFrame:
     """Every head minus the reference."""
     return pd.DataFrame(
-        _row(shown, row.head, row.head, *_with_interval(row.metrics[name]))
+        interval_row(shown, row.head, row.head, *_with_interval(row.metrics[name]))
         | {key: getattr(row, key) for key in _P_VALUES}
         for row in comparisons
         if isinstance(row, Comparison)
@@ -78,14 +78,16 @@ def leakage(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
         if head.training and (probe := head.training.leakage):
             for name, mean in probe.mean:
                 values = [getattr(fold, name) for fold in probe.per_fold]
-                rows.append(_row("balanced accuracy over speakers", name, head.head, mean, min(values), max(values)))
+                rows.append(
+                    interval_row("balanced accuracy over speakers", name, head.head, mean, min(values), max(values))
+                )
     return pd.DataFrame(rows)
 
 
 def layer_weights(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     """Weight of each layer with its range over folds and seeds, of heads that mix layers."""
     return pd.DataFrame(
-        _row("weight of each layer", row.layer, head.head, row.weight, row.least, row.most)
+        interval_row("weight of each layer", row.layer, head.head, row.weight, row.least, row.most)
         for head in _details(evaluations)
         if head.training
         for row in head.training.layer_weights or ()
@@ -105,7 +107,7 @@ def reliability(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
 def robustness(evaluations: Sequence[Evaluation]) -> pd.DataFrame:
     """UA, WA and macro F1 on every disturbed copy, and the change from the clean utterances."""
     return pd.DataFrame(
-        _row(shown, copy.name, head.head, *_with_interval(copy.metrics[name]))
+        interval_row(shown, copy.name, head.head, *_with_interval(copy.metrics[name]))
         | {"trained_on": trained_on(head)}
         | {f"change_{key}": value for key, value in copy.differences[name]}
         for head in _details(evaluations)
@@ -152,7 +154,8 @@ def _details(evaluations: Sequence[Evaluation]) -> list[Details]:
     return [evaluation.details for evaluation in evaluations]
 
 
-def _row(panel: str, item, head: str, value: float, low: float, high: float) -> dict:
+def interval_row(panel: str, item, head: str, value: float, low: float, high: float) -> dict:
+    """A row of a table of values with intervals."""
     return dict(zip(COLUMNS, (panel, item, head, value, low, high), strict=True))
 
 
@@ -176,4 +179,11 @@ TABLES: dict[str, Callable[[Sequence[Evaluation]], pd.DataFrame]] = {
     "learning_curves": learning_curves,
     "embedding": embedding,
     "robustness": robustness,
+}
+
+DECLARED = {  # tables that dvc.yaml names and that only some sections have
+    **dict.fromkeys(("per_class", "differences"), COLUMNS),
+    "reliability": ["panel", "series", "head", "confidence", "accuracy"],
+    "attention": ["panel", "series", "head", "second", "attention"],
+    "ratings": ["panel", "series", "head", "rating", "predicted"],
 }

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import pandas as pd
+
 from data.cautions import Caution, Kind, Severity
 from evaluation.comparison import Comparison, Incomparable, compare_heads
 from evaluation.evaluation import Evaluation
 from evaluation.groups import GROUPINGS, group_order
 from evaluation.results import Details, FeatureData, GroupScores
 from evaluation.settings import EvaluateSettings
-from report import figures, wording
+from report import figures, plot_data, wording
 from report.cost import costs
 from report.examples import Examples
 from report.robustness import Robustness, robustness
@@ -45,6 +47,7 @@ class TaskSection:
     """A task's heads, compared with one of them.
 
     Attributes:
+        template: what shows it.
         task: its name.
         evaluations: of its heads, in the order in which they are shown.
         examples: head -> what is drawn of it.
@@ -52,6 +55,8 @@ class TaskSection:
         comparisons: with it.
         costs: from `report.cost`.
     """
+
+    template = "task.html.j2"
 
     task: str
     evaluations: list[Evaluation]
@@ -196,6 +201,13 @@ class TaskSection:
     def pictures(self) -> dict[str, dict[str, str]]:
         """Head -> its own figures."""
         return {evaluation.details.head: self._pictures(evaluation) for evaluation in self.evaluations}
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Name -> table of every figure, for `dvc plots`."""
+        drawn = {name: table(self.evaluations) for name, table in plot_data.TABLES.items()}
+        shown = {head.head: self.examples[head.head] for head in self.heads if head.head in self.examples}
+        differences = plot_data.differences(self.comparisons)
+        return drawn | {"differences": differences, "attention": plot_data.attention(shown)}
 
     def _pictures(self, evaluation: Evaluation) -> dict[str, str]:
         details, drawn = evaluation.details, {}

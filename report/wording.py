@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from data.cautions import Kind
-from evaluation.results import Details, TaskData
+from evaluation.results import HeadDetails, TaskData
 
 _SCHEMES = {
     "session": "of whole sessions",
@@ -21,8 +21,8 @@ _VALIDATIONS = {
 }
 
 
-def title(heads: Sequence[Details]) -> str:
-    """What a task is, in a line."""
+def title(heads: Sequence[HeadDetails], what: str | None = None) -> str:
+    """What a task is, in a line; ``what`` is predicted, or the classes."""
     first = heads[0]
     if any(caution.kind == Kind.SPEAKER_LEAKAGE for head in heads for caution in head.cautions):
         unseen = "the same speakers in training and test"
@@ -34,7 +34,7 @@ def title(heads: Sequence[Details]) -> str:
         unseen = "test corpora not seen in training"
     else:
         unseen = "test speakers not seen in training"
-    return f"{' and '.join(first.corpora)}: {len(first.classes)} emotions, {unseen}"
+    return f"{' and '.join(first.corpora)}: {what or f'{len(first.classes)} emotions'}, {unseen}"
 
 
 def folds_sentence(data: TaskData) -> str:
@@ -46,7 +46,7 @@ def folds_sentence(data: TaskData) -> str:
     )
 
 
-def validation_sentence(data: TaskData, trained: Sequence[Details]) -> str:
+def validation_sentence(data: TaskData, trained: Sequence[HeadDetails]) -> str:
     """What chose the epoch, without a full stop."""
     validated = len(data.fold_sizes) - data.unvalidated
     if not validated:

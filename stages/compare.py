@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from evaluation.evaluation import Evaluation
+from evaluation.results import RegressionDetails
 from evaluation.settings import EvaluateSettings
 from report.evaluations import read_evaluations
 from report.examples import Examples, attention_of_examples, check_examples, read_waveforms
@@ -37,6 +38,8 @@ def main() -> None:
 
 
 def _examples(evaluation: Evaluation, settings: ReportSettings) -> Examples:
+    if isinstance(evaluation.details, RegressionDetails):
+        return Examples()  # none is correct or wrong
     attention = attention_of_examples(evaluation, settings.examples)
     waveforms = read_waveforms(attention, _clips_folders(evaluation)) if settings.waveforms else {}
     return Examples(attention, waveforms)

@@ -44,8 +44,7 @@ def main(name: str) -> None:
     for caution in details.cautions:
         if caution.kind == Kind.MIXED_COMPUTE_TYPES:  # others are printed with the report
             print(f"warning: {caution}")
-    ua = details.metrics["ua"]
-    print(f"evaluate {name}: UA {ua.mean:.1%} [{ua.low:.1%}, {ua.high:.1%}], chance {details.chance_ua:.1%}")
+    print(f"evaluate {name}: {details.summary()}")
 
 
 def _check_checkpoint(feature_set: str, features: FeatureSet) -> None:

@@ -22,7 +22,7 @@ from features.store import FeatureWriter
 
 REPOSITORY = Path(__file__).parent.parent
 ROOMS = ("app", "data", "evaluation", "features", "models", "report", "stages", "training")
-PLOTS = tuple(f".dvc/plots/{name}.json" for name in ("curves", "intervals", "points"))
+PLOTS = tuple(f".dvc/plots/{name}.json" for name in ("curves", "intervals", "points", "ratings"))
 TINY_ENCODER = "untrained:0,layers=2"
 
 
