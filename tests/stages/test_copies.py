@@ -5,7 +5,9 @@ import pytest
 import soundfile
 
 from data.clips import ClipsSettings
+from data.labels import TaskSettings
 from data.roles import fold_columns
+from data.split_settings import SplitSettings
 from features.store import FeatureSet
 from models import HEADS
 from stages.code import recordings_of
@@ -39,9 +41,10 @@ def test_no_copy_of_an_utterance_plays_another_role_than_the_utterance(features,
     training = TrainingSettings(copies=copies, adversarial_weight=0)
     settings = HEADS["linear"][0](model="linear")
     head = HeadParams("linear", "emotions", "set", "corpus", "scratch", settings, training)
-    jobs = fold_jobs(
-        "head", head, classes=["a", "b", "c"], features=features, splits=splits, device="cpu", threads=1
-    ).values()
+    task = TaskSettings(
+        corpus="corpus", classes={name: [name] for name in "abc"}, split=SplitSettings(scheme="speaker")
+    )
+    jobs = fold_jobs("head", head, task=task, features=features, splits=splits, device="cpu", threads=1).values()
     assert len(jobs) == len(fold_columns(splits)) == 3
     clips = {
         key: (name, copy) for name in splits["id"] for copy in features.copies for key in features.clips_of(name, copy)
