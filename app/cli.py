@@ -160,14 +160,17 @@ def corpus_check(
     ] = None,
     files: Annotated[str | None, typer.Option("--files", help="To try: which files there are: wav/**/*.wav")] = None,
     headers: Annotated[bool, typer.Option("--headers", help="Decode no audio, read its headers only.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write presets/NAME.yaml with this corpus, for ser preset NAME.")
+    ] = False,
 ) -> None:
-    """Print what is in a corpus, and what is missing, double or suspicious; exit status 1 if it cannot be used."""
+    """Print what is in a corpus, and what is missing, duplicated or suspicious; exit status 1 if it cannot be used."""
     from app.corpus_check import check_corpus, entry_of
     from app.corpus_draft import draft
 
     drafted = any(option is not None for option in (reader, table, column, pattern, files))
     entry = draft(name, reader, table, column or [], pattern, files) if drafted else entry_of(name, read_yaml())
-    if not check_corpus(name, entry, drafted, headers):
+    if not check_corpus(name, entry, drafted, headers, write):
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""`ser corpus check`: what is in a corpus, and what about it is missing, double or suspicious."""
+"""`ser corpus check`: what is in a corpus, and what about it is missing, duplicated or suspicious."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 from tqdm import tqdm
 
-from app.corpus_draft import lines_to_paste
+from app.corpus_draft import preset_of
+from app.presets import PRESETS
 from data.corpora import AnyCorpusSettings
 from data.corpora.paths import audio_files
 from data.errors import UserError, nearest
@@ -25,21 +26,25 @@ _SAMPLE_COLUMNS = ("id", "speaker", "gender", "emotion", "text", "start", "end")
 _OPTIONAL = ("speaker", "gender", "session", "dialog", "text", "valence", "activation", "dominance")
 
 
-def check_corpus(name: str, entry: dict, drafted: bool, headers_only: bool) -> bool:
+def check_corpus(name: str, entry: dict, drafted: bool, headers_only: bool, write: bool = False) -> bool:
     """Read a corpus and its audio, and print what was found.
 
     Args:
         name: the corpus, at ``corpora/<name>``.
         entry: its parameters.
-        drafted: whether they are not in params.yaml yet; then the lines to paste are printed, too.
+        drafted: whether they are not in params.yaml yet; then a preset with them is printed, too.
         headers_only: decode no audio.
+        write: write the preset to presets/<name>.yaml instead, if nothing is wrong with the corpus.
 
     Returns:
         Whether the pipeline can use it.
 
     Raises:
-        UserError: it cannot be read at all.
+        UserError: it cannot be read at all, or the preset is there already.
     """
+    preset = PRESETS / f"{name}.yaml"
+    if write and preset.exists():
+        raise UserError(f"{preset} exists. Rename or remove it first, or leave out --write.")
     manifest = build_manifest(name, parse(AnyCorpusSettings, entry, f"corpora.{name}"))
     rows, root = manifest.rows, corpus_root(name)
     with tqdm(total=len(rows), desc=f"audio of {name}", unit="utterance", leave=False) as bar:
@@ -51,15 +56,18 @@ def check_corpus(name: str, entry: dict, drafted: bool, headers_only: bool) -> b
     _print_counts(console, rows)
     _print_samples(console, rows)
     absent = [column for column in _OPTIONAL if not _filled(rows[column]).any()]
-    _print_list(console, "Not known", "dim", [f"{', '.join(absent)}: for no utterance"] if absent else [])
+    _print_list(console, "Not given", "dim", [", ".join(absent)] if absent else [])
     _print_list(console, "Assumed", "cyan", manifest.notes)
     _print_list(console, "Suspicious", "yellow", findings.suspicions)
     _print_list(console, "Errors", "red", findings.errors)
     if not findings.suspicions and not findings.errors:
         console.print("[green]Nothing suspicious.[/green]\n")
-    if drafted:
-        console.print(f"[bold]For params.yaml[/bold] (replace the classes' names; heads name {name} after their set)\n")
-        console.print(lines_to_paste(name, entry, rows), markup=False, soft_wrap=True)
+    if write and not findings.errors:
+        preset.write_text(preset_of(name, entry, manifest), encoding="utf-8")
+        console.print(f"[bold]{preset} written.[/bold] Next: ser preset {name}, ser check, dvc repro")
+    elif drafted:
+        console.print(f"[bold]A preset to start from[/bold] (--write makes it {preset}; then: ser preset {name})\n")
+        console.print(preset_of(name, entry, manifest), markup=False, soft_wrap=True)
     return not findings.errors
 
 
@@ -72,8 +80,9 @@ def entry_of(name: str, values: dict) -> dict:
     corpora = values.get("corpora") or {}
     if name not in corpora:
         raise UserError(
-            f"params.yaml: corpora: there is no {name!r}{nearest(name, corpora)}. To try a corpus before it is there: "
-            f"ser corpus check {name} --table labels.csv, or --pattern '(?P<speaker>...)_(?P<emotion>...)', or --reader"
+            f"params.yaml: corpora: there is no {name!r}{nearest(name, corpora)}. To try a corpus that is not "
+            f"there yet: ser corpus check {name} --table labels.csv, or --pattern '(?P<speaker>...)_(?P<emotion>...)', "
+            "or --reader"
         )
     return corpora[name]
 
@@ -85,7 +94,7 @@ def _print_overview(console: Console, title: str, manifest: Manifest, recordings
     facts = {
         "utterances": f"{len(rows):,} in {rows['path'].nunique():,} files",
         "speakers": f"{rows['speaker'][speakers].nunique():,}" if speakers.any() else "unknown",
-        "duration": f"{seconds.sum() / 3600:.2f} h; {np.median(seconds):.2f} s in the middle, "
+        "duration": f"{_duration(seconds.sum())} in all; median {np.median(seconds):.2f} s, "
         f"{seconds.min():.2f} to {seconds.max():.2f} s",
         "sample rates": _counted(f"{one.sample_rate:,} Hz" for one in recordings if one.sample_rate),
         "widths": _counted(one.subtype for one in recordings if one.subtype),
@@ -115,7 +124,7 @@ def _print_counts(console: Console, rows: pd.DataFrame) -> None:
     console.print(table, "")
     speakers = rows["speaker"][_filled(rows["speaker"])].value_counts().sort_index()
     if len(speakers) > _MOST_SPEAKERS:
-        text = f"{speakers.min():,} to {speakers.max():,} utterances each, {speakers.median():,.0f} in the middle"
+        text = f"{speakers.min():,} to {speakers.max():,} utterances each, median {speakers.median():,.0f}"
         console.print(f"[bold]speakers[/bold]  {len(speakers):,}: {text}")
     elif len(speakers):
         each = ", ".join(f"{escape(speaker)} {count:,}" for speaker, count in speakers.items())
@@ -145,10 +154,14 @@ def _print_list(console: Console, title: str, style: str, texts: Iterable[str]) 
     console.print(f"[bold {style}]{title}[/bold {style}]")
     for text in texts:
         first, _, more = text.partition("\n")
-        console.print(f"[{style}]•[/{style}] {escape(first)}")
+        console.print(f"[{style}]•[/{style}] {escape(first)}", soft_wrap=True)
         if more:
             console.print(f"[dim]{escape(more)}[/dim]", soft_wrap=True)
     console.print("")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min"
 
 
 def _counted(values: Iterable[str]) -> str:

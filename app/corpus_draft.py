@@ -1,14 +1,14 @@
-"""An entry of ``corpora`` that is being drafted on the command line: its parameters, and the lines to paste."""
+"""An entry of ``corpora`` that is being drafted on the command line: its parameters, and a preset with it."""
 
 from collections.abc import Sequence
 from io import StringIO
 
-import pandas as pd
 from ruamel.yaml import YAML
 
 from data.corpora.rows import COLUMN_NAMES
 from data.errors import UserError, nearest
-from data.manifest import corpus_root, tables_folder
+from data.labels import RATINGS
+from data.manifest import Manifest, corpus_root, tables_folder
 from data.table_files import find_table, read_table
 
 _USUAL = {  # manifest column -> what tables call it, in lower case
@@ -73,16 +73,52 @@ def _columns(name: str, table: str, given: Sequence[str]) -> dict[str, str]:
     return {column: named[column] for column in COLUMN_NAMES if column in named}
 
 
-def lines_to_paste(name: str, entry: dict, rows: pd.DataFrame) -> str:
-    """The entry, and a task with a class for each code, as lines of params.yaml."""
-    classes = {str(code): [str(code)] for code in sorted(rows["emotion"].unique()) if code != ""}
-    folds = {"scheme": "speaker", "folds": min(5, rows["speaker"].nunique())}
-    if folds["folds"] < 3:
-        folds = {"scheme": "random", "validation": "random"}
-    task = {"corpus": name, "classes": classes, "where": {}, "split": folds}
+def preset_of(name: str, entry: dict, manifest: Manifest) -> str:
+    """A preset with this corpus: a task with a class for each code, one for its ratings, and linear heads on MFCCs.
+
+    Args:
+        name: the corpus's.
+        entry: its parameters.
+        manifest: its utterances, and the folds that it brings.
+    """
+    rows, split = manifest.rows, _split(manifest)
+    codes = [str(code) for code in sorted(rows["emotion"].unique()) if code != ""]
+    ratings = [column for column in RATINGS if rows[column].notna().any()]
+    tasks, heads = {}, {}
+    if codes:
+        tasks["emotions"] = {"corpus": name, "classes": {code: [code] for code in codes}, "split": split}
+        heads["linear"] = {"features": f"mfcc/{name}"}
+    if ratings:
+        tasks["ratings"] = {"corpus": name, "targets": ratings, "split": dict(split)}
+        heads["linear_ratings"] = {"like": "linear", "task": "ratings", "features": f"mfcc/{name}", "select": "auto"}
+    return f"""\
+# {name}: linear heads on MFCCs. Rename and merge classes as you like: name: [code, code].
+extends: base
+
+{_yaml({"corpora": {name: entry}})}
+{_yaml({"tasks": tasks})}
+features:
+  mfcc:                           # or another set in presets/base.yaml, such as hubert: then hubert/{name} below
+
+{_yaml({"heads": heads})}"""
+
+
+def _split(manifest: Manifest) -> dict:
+    speakers = manifest.rows["speaker"].nunique()
+    if manifest.folds is not None:
+        named = manifest.folds.drop(columns="id").isin(["validation"]).any(axis=None)
+        return {"scheme": "official", "validation": "official" if named else "random"}
+    return (
+        {"scheme": "speaker", "folds": min(5, speakers)}
+        if speakers > 2
+        else {"scheme": "random", "validation": "random"}
+    )
+
+
+def _yaml(section: dict) -> str:
     yaml = YAML()
     yaml.default_flow_style = None
-    yaml.width = 110
+    yaml.width = 4096
     text = StringIO()
-    yaml.dump({"corpora": {name: entry}, "tasks": {"emotions": task}}, text)
+    yaml.dump(section, text)
     return text.getvalue()

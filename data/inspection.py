@@ -110,7 +110,7 @@ def _read(excerpt: Excerpt, headers_only: bool) -> Recording:
 
 
 def find_problems(rows: pd.DataFrame, recordings: list[Recording], unlisted: Iterable[str] = ()) -> Findings:
-    """Everything about a corpus that is missing, double or suspicious.
+    """Everything about a corpus that is missing, duplicated or suspicious.
 
     Args:
         rows: of its manifest [N].
@@ -131,7 +131,7 @@ def find_problems(rows: pd.DataFrame, recordings: list[Recording], unlisted: Ite
         suspect(text)
     unlisted = list(unlisted)
     if unlisted:
-        suspect(f"{_files(len(unlisted))} in the folder belong to no utterance:\n{listed(unlisted, most=5)}")
+        suspect(f"{_files(len(unlisted))} in the folder but in no utterance:\n{listed(unlisted, most=5)}")
     return findings
 
 

@@ -1,5 +1,6 @@
 """`ser corpus check`: what it finds in a corpus, and the lines it drafts."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,12 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.presets import preset_text
 from data.corpora.table import Parameters
 from data.inspection import find_problems, survey
 from data.manifest import build_manifest
 from stages.schema import check_params
-from tests.builders import read_preset, tone, write_emodb, write_savee, write_wav
+from tests.builders import REPOSITORY, read_preset, tone, write_emodb, write_savee, write_wav
 
 PATTERN = r"(?P<speaker>[a-z]+)_(?P<emotion>[a-z]+)_(?P<text>[a-z0-9]+)"
 
@@ -58,6 +60,21 @@ def test_a_corpus_without_a_flaw_is_counted_and_drafted(root):
     params["tasks"]["ours"] = drafted["tasks"]["emotions"]
     assert check_params(params).tasks["ours"].classes == {"happy": ["happy"], "sad": ["sad"]}
     assert params["corpora"]["ours"] == {"reader": "table", "features": "all", "pattern": PATTERN}
+
+
+def test_a_drafted_preset_is_complete(root):
+    write_ours(root)
+    shutil.copytree(REPOSITORY / "presets", "presets")
+    files = sorted(path.name for path in root.glob("*.wav"))
+    lines = [f"{file},{file.split('_')[1]},{file.split('_')[0]},{3 + i / 10}" for i, file in enumerate(files)]
+    (root / "meta.csv").write_text("\n".join(["file,label,speaker,valence", *lines]) + "\n")
+    checked = ser("ours", "--table", "meta.csv", "--headers", "--write")
+    assert "presets/ours.yaml written" in checked.output, checked.output
+    params = check_params(YAML(typ="safe").load(preset_text("ours")))
+    assert params.tasks["emotions"].classes == {"happy": ["happy"], "sad": ["sad"]}
+    assert params.tasks["ratings"].targets == ["valence"]
+    assert list(params.heads) == ["linear", "linear_ratings"]
+    assert "presets/ours.yaml exists" in str(ser("ours", "--table", "meta.csv", "--headers", "--write").exception)
 
 
 def test_columns_with_usual_names_are_recognised_and_others_can_be_named(root):
