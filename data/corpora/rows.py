@@ -124,9 +124,11 @@ def _check_one_row_per_utterance(rows: pd.DataFrame, where: str) -> None:
     if len(repeated):
         numbers = repeated.groupby("path").apply(lambda same: ", ".join(map(str, same.index)), include_groups=False)
         found = [f"{path}: rows {of_path}" for path, of_path in numbers.items()]
+        files = "1 file has" if len(found) == 1 else f"{len(found)} files have"
+        parts_of_it = "name the columns with their start and end" if len(parts) == 1 else "fill in their start and end"
         raise UserError(
-            f"{where}: {len(found)} files have more than one row. Keep one row of each or, if the rows are parts of "
-            f"a long recording, name the columns with their start and end in seconds:\n{listed(found)}"
+            f"{where}: {files} more than one row. Keep one row of each or, if the rows are parts of a long recording, "
+            f"{parts_of_it} in seconds:\n{listed(found)}"
         )
 
 

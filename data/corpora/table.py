@@ -29,6 +29,8 @@ from data.errors import UserError, listed, nearest
 from data.folder_listing import matching
 from data.table_files import find_table, read_table
 
+_MOST_COMPARED = 20_000  # pairs of a name and a file: comparing them takes a second or so
+
 
 def _known_columns(columns: dict[str, str]) -> dict[str, str]:
     for name in columns:
@@ -114,8 +116,11 @@ def _read_rows(source: Source, files: list[str]) -> tuple[pd.DataFrame, list[str
     found = locate_files(rows["path"].unique(), files)
     missing = sorted(name for name, file in found.items() if file is None)
     if missing:
+        unused = sorted(set(files) - set(found.values()))
+        near = unused if len(missing) * len(unused) <= _MOST_COMPARED else []
+        told = [name + nearest(name.replace("\\", "/"), near) for name in missing]
         raise UserError(
-            f"{path}: {len(missing)} of {len(found)} files are not in {source.root}, whose paths look like "
-            f"{files[0]}:\n{listed(missing)}"
+            f"{path}: {len(missing)} of {len(found)} files are not in {source.root} (or several fit), whose paths look "
+            f"like {files[0]}. Correct the table, or complete your copy:\n{listed(told)}"
         )
     return rows.assign(path=rows["path"].map(found)), notes

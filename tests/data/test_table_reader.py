@@ -156,9 +156,11 @@ def test_a_test_set_of_another_name_makes_no_folds_of_train_and_test(root):
 
 
 MISTAKES = [
-    ({"file": ["wav/x.wav"]}, {}, r"1 of 4 files are not in .*look like wav/ann_happy_1\.wav:\n  wav/x"),
-    ({"file": ["ann_sad_2.wav"]}, {}, r"1 files have more than one row[\s\S]*wav/ann_sad_2\.wav: rows 2, 3"),
+    ({"file": ["wav/x.wav"]}, {}, r"1 of 4 files are not in .*like wav/ann_happy_1\.wav\. .*:\n  wav/x"),
+    ({"file": ["wav\\ann_hapy_1.wav"]}, {}, r"ann_hapy_1\.wav; did you mean 'wav/ann_happy_1\.wav'\?"),
+    ({"file": ["ann_sad_2.wav"]}, {}, r"1 file has more than one row[\s\S]*wav/ann_sad_2\.wav: rows 2, 3"),
     ({"file": [""]}, {}, r"1 rows have no path:\n  row 2"),
+    ({"file": ["ann_sad_2.wav"], "a": [""]}, {"start": "a"}, "fill in their start and end in seconds"),
     ({"label": [""]}, {}, r"1 of 4 rows have no emotion[\s\S]*exclude[\s\S]*row 2: wav/ann_happy_1\.wav"),
     ({"a": ["x"]}, {"start": "a"}, r"1 cells of start are not seconds:\n  row 2: 'x'"),
     ({"a": ["0"], "b": ["0"]}, {"start": "a", "end": "b"}, r"1 utterances do not start before they end"),
