@@ -8,6 +8,7 @@ and their SHA-256, and `features.store.FeatureSet` follows it. Nothing is copied
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -20,17 +21,18 @@ from data.table_files import table_digests
 from features.store import JOINED, FeatureSet, SetName
 
 
-def describe_store(folder: Path, source: Path | None = None) -> dict:
+def describe_store(folder: Path, source: Path | None = None, recordings: Mapping[str, str] | None = None) -> dict:
     """What there is to know of ``features/<set>/<corpus>`` without it: the content of its index file.
 
     Args:
         folder: of the features.
         source: of the files that they were read from, if they were.
+        recordings: folders that disturbed copies were made with -> their digests.
 
     Returns:
         ``wanted``; where it is true, also the ``recipe``, the number of ``utterances``, the ids of ``skipped`` ones,
-        and ``shards``: file name -> SHA-256, and where they were read from files the ``source``'s digest. The same
-        features have the same description.
+        and ``shards``: file name -> SHA-256, and where they were read from files the ``source``'s digest, or made with
+        ``recordings``, theirs. The same features have the same description.
 
     Raises:
         UserError: there are no features, or damaged ones.
@@ -45,6 +47,16 @@ def describe_store(folder: Path, source: Path | None = None) -> dict:
         "skipped": sorted(features.skipped),
         "shards": {shard.path.name: content_digest(shard.path) for shard in features.shards},
         **({"source": digest_of_files(source)} if source else {}),
+        **({"recordings": dict(recordings)} if recordings else {}),
+    }
+
+
+def indexed_recordings(indexes: Iterable[Path]) -> dict[str, str]:
+    """The folders of recordings that some index files name, and their digests."""
+    return {
+        folder: digest
+        for index in sorted(indexes)
+        for folder, digest in json.loads(index.read_text()).get("recordings", {}).items()
     }
 
 

@@ -10,7 +10,7 @@ from data.disturbances.recordings import folder_digest, is_here
 from data.manifest import corpus_root, tables_folder
 from data.manifest_folder import indexed_tables
 from data.table_files import table_digests
-from features.index import source_digest
+from features.index import indexed_recordings, source_digest
 from features.kinds import FeatureSettings, version_line
 from features.settings import KindSettings
 from models import HEADS
@@ -36,7 +36,7 @@ def main() -> None:
         for name, settings in feature_sets.items():
             (folder / f"extract-{corpus}-{name}").write_text(extraction_code(settings, name, corpus))
     for name, settings in feature_sets.items():
-        (folder / f"preprocess-{name}").write_text(recordings_of(settings.clips))
+        (folder / f"preprocess-{name}").write_text(recordings_of(settings.clips, name))
 
 
 def training_code(model: str, root: Path = ROOT) -> str:
@@ -61,10 +61,14 @@ def tables_of(corpus: str) -> str:
     return "".join(f"{digest}  {path}\n" for path, digest in sorted(tables.items())) or "no tables\n"
 
 
-def recordings_of(clips: ClipsSettings) -> str:
-    """The folders of recordings that disturbed copies are made with, a line each."""
+def recordings_of(clips: ClipsSettings, feature_set: str) -> str:
+    """The folders of recordings that disturbed copies are made with, a line each; as the index names them where they
+    are not here, so that nothing asks a colleague for them.
+    """
     folders = dict.fromkeys(entry.folder for entry in clips.disturb if entry.folder)
-    lines = [f"{folder_digest(folder) if is_here(folder) else 'not here'}  {folder}\n" for folder in folders]
+    known = indexed_recordings(features_index("", feature_set).parent.glob("*.json")) if folders else {}
+    digests = [folder_digest(name) if is_here(name) else known.get(name, "not here") for name in folders]
+    lines = [f"{digest}  {name}\n" for digest, name in zip(digests, folders, strict=True)]
     return "".join(lines) or "no recordings\n"
 
 

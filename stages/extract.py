@@ -29,7 +29,7 @@ def main(corpus: str, feature_set: str) -> None:
     else:
         _extract(corpus, feature_set)
     source = read_params().features[feature_set].source_folder(feature_set, corpus)
-    write_json(features_index(corpus, feature_set), describe_store(output, source))
+    write_json(features_index(corpus, feature_set), describe_store(output, source, _recordings(feature_set)))
 
 
 def _extract(corpus: str, feature_set: str) -> None:
@@ -59,6 +59,13 @@ def _extract(corpus: str, feature_set: str) -> None:
     print(f"{name}: {len(shards)} shards: {kept} kept, {made} made; {encoder.passes} clips encoded")
     for remark in FeatureSet(output, verify=False).remarks():
         print(remark)
+
+
+def _recordings(feature_set: str) -> dict[str, str]:
+    """The folders of recordings that the copies were made with, and their digests, as the code stage found them."""
+    path = ARTIFACTS / f"code/preprocess-{feature_set}"
+    lines = [line.split("  ", 1) for line in path.read_text().splitlines() if "  " in line] if path.is_file() else []
+    return {folder: digest for digest, folder in lines if digest != "not here"}
 
 
 def _alternatives(settings: KindSettings, encoder: Encoder, clips: Shard) -> list[Piece]:

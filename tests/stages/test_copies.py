@@ -1,17 +1,23 @@
 """Disturbed copies play their utterance's role: no copy of a validation or test utterance is trained on."""
 
+import shutil
+
 import pandas as pd
 import pytest
 import soundfile
 
 from data.clips import ClipsSettings
+from data.json_files import write_json
 from data.labels import TaskSettings
 from data.roles import fold_columns
 from data.split_settings import SplitSettings
+from features.index import describe_store
 from features.store import FeatureSet
 from models import HEADS
+from stages import extract
 from stages.code import recordings_of
 from stages.fold_jobs import fold_jobs
+from stages.layout import features_index
 from stages.schema import HeadParams
 from tests.builders import tone, write_features
 from training.clips import training_clips
@@ -63,11 +69,31 @@ def test_another_recording_of_noise_makes_other_clips(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     plain = ClipsSettings()
     noisy = ClipsSettings(disturb=[{"noise": "data/noises/cafe", "snr": 5}, {"codec": "mp3"}])
-    assert recordings_of(plain) == recordings_of(ClipsSettings(disturb=[{"codec": "mp3"}])) == "no recordings\n"
-    assert recordings_of(noisy) == "not here  data/noises/cafe\n"
+    assert (
+        recordings_of(plain, "set")
+        == recordings_of(ClipsSettings(disturb=[{"codec": "mp3"}]), "set")
+        == "no recordings\n"
+    )
+    assert recordings_of(noisy, "set") == "not here  data/noises/cafe\n"
     (tmp_path / "data/noises/cafe").mkdir(parents=True)
     described = set()
     for frequency in (200, 300):
         soundfile.write(tmp_path / "data/noises/cafe/a.wav", tone(0.2, frequency=frequency), 16000)
-        described.add(recordings_of(noisy))
+        described.add(recordings_of(noisy, "set"))
     assert len(described) == 2
+
+
+def test_nobody_is_asked_for_recordings_that_the_index_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    noisy = ClipsSettings(disturb=[{"noise": "data/noises/cafe", "snr": 5}])
+    (tmp_path / "data/noises/cafe").mkdir(parents=True)
+    soundfile.write(tmp_path / "data/noises/cafe/a.wav", tone(0.2), 16000)
+    code = tmp_path / "artifacts/code/preprocess-set"
+    code.parent.mkdir(parents=True)
+    code.write_text(recordings_of(noisy, "set"))
+    features = write_features(tmp_path / "artifacts/features/set/corpus", copies=COPIES)
+    write_json(features_index("corpus", "set"), describe_store(features, recordings=extract._recordings("set")))
+    shutil.rmtree(tmp_path / "data")
+    assert recordings_of(noisy, "set") == code.read_text()
+    features_index("corpus", "set").unlink()
+    assert recordings_of(noisy, "set") == "not here  data/noises/cafe\n"
