@@ -5,6 +5,7 @@ test deals them anew to the two heads, and computes the CCC of each arrangement.
 """
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -29,8 +30,9 @@ class RegressionComparison(Result):
         seeds: those that both have.
         num_speakers: that were tested.
         metrics: ``ccc, pearson, mae``, as means over targets, and ``ccc_<target>``: head minus reference.
-        p_models: whether these models differ on new speakers; None below 8 speakers.
-        p_retraining: whether the heads differ on these speakers when trained again; None with one seed.
+        p_models: whether these models differ on new speakers; None below 8 known speakers.
+        p_retraining: whether the heads differ on these speakers when trained again; None where neither head has two
+            different models in any fold, as with one seed or a solver.
     """
 
     head: str
@@ -49,7 +51,8 @@ def compare_regressions(
     - Do these models differ on new speakers? If not, the two heads could as well be exchanged in any speaker's
       predictions (``p_models``).
     - Do the heads differ on these speakers when trained again? If not, each of a fold's models could as well be the
-      other head's (``p_retraining``).
+      other head's (``p_retraining``). A head whose seeds all give the same predictions in a fold counts as one model
+      there.
 
     Both compare the pooled CCC, mean over targets and seeds.
 
@@ -88,14 +91,16 @@ def _compare(
         low, high = difference_bootstrap(one, two, metric, settings.bootstrap, settings.seed)
         value = metric(one.sum(axis=0)).mean() - metric(two.sum(axis=0)).mean()
         differences[name] = Interval(value=float(value), low=low, high=high)
-    folds = [rating_sums_by(table, ["fold", "seed"], targets) for table in tables]
+    models = [_models_by_fold(rating_sums_by(table, ["fold", "seed"], targets)) for table in tables]
+    retrained = any(len(of_fold) > 1 for of_head in models for of_fold in of_head)
+    num_speakers = num_known_speakers(own)
     return RegressionComparison(
         head=head,
         seeds=[int(seed) for seed in seeds],
-        num_speakers=num_known_speakers(own),
+        num_speakers=num_speakers,
         metrics=differences,
-        p_models=exchange_speakers(one, two, settings.seed) if len(one) >= FEWEST_TO_TEST else None,
-        p_retraining=exchange_models(*folds, settings.seed) if len(seeds) > 1 else None,
+        p_models=exchange_speakers(one, two, settings.seed) if num_speakers >= FEWEST_TO_TEST else None,
+        p_retraining=exchange_models(*models, settings.seed) if retrained else None,
     )
 
 
@@ -121,23 +126,33 @@ def exchange_speakers(one: np.ndarray, two: np.ndarray, seed: int) -> float:
     return _share_as_far(differences.mean(axis=1))
 
 
-def exchange_models(one: np.ndarray, two: np.ndarray, seed: int) -> float:
-    """The two-sided permutation test that deals the models of each fold anew to two heads.
+def exchange_models(one: Sequence[np.ndarray], two: Sequence[np.ndarray], seed: int) -> float:
+    """The two-sided permutation test that deals the models of each fold anew to two heads, as many to each as before.
 
     Args:
-        one, two: sums [folds, seeds, T, 7] of the heads.
+        one, two: per fold, the sums [models, T, 7] of a head's models: as many in all folds, or a single one, which
+            stands for all of the head's seeds there.
         seed: of the drawing.
 
     Returns:
         The share of arrangements whose difference is at least as large as the observed one, itself among them.
     """
-    models, count = np.concatenate([one, two], axis=1), one.shape[1]  # [folds, 2 x seeds, T, 7]
+    seeds = max(len(of_fold) for of_fold in (*one, *two))
     random, ccc = np.random.default_rng(seed), mean_over_targets(RATING_METRICS["ccc"])
-    orders = np.argsort(random.random((_DRAWN, *models.shape[:2])), axis=-1)
-    orders[0] = np.arange(models.shape[1])
-    dealt = sum(of_fold[orders[:, fold]] for fold, of_fold in enumerate(models))  # [arrangements, 2 x seeds, T, 7]
-    scores = ccc(dealt)
-    return _share_as_far(scores[:, :count].mean(axis=1) - scores[:, count:].mean(axis=1))
+    sums = [0.0, 0.0]  # of each head [arrangements, seeds, T, 7]
+    for own, other in zip(one, two, strict=True):
+        models = np.concatenate([own, other])
+        orders = np.argsort(random.random((_DRAWN, len(models))), axis=-1)
+        orders[0] = np.arange(len(models))
+        for head, dealt in enumerate(np.split(orders, [len(own)], axis=1)):
+            sums[head] = sums[head] + models[np.broadcast_to(dealt, (_DRAWN, seeds))]
+    scores = [ccc(of_head).mean(axis=1) for of_head in sums]
+    return _share_as_far(scores[0] - scores[1])
+
+
+def _models_by_fold(sums: np.ndarray) -> list[np.ndarray]:
+    """The sums [folds, seeds, T, 7] of each fold's models; one where all seeds give the same predictions."""
+    return [of_fold[:1] if np.allclose(of_fold, of_fold[:1], rtol=1e-12, atol=0) else of_fold for of_fold in sums]
 
 
 def _share_as_far(differences: np.ndarray) -> float:

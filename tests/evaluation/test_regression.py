@@ -107,6 +107,28 @@ def test_a_better_head_is_told_from_its_reference_and_equal_heads_are_not():
     assert other.reason == "other test utterances"
 
 
+def test_seeds_that_train_the_same_model_are_no_evidence_about_training():
+    splits = splits_of()
+    alike = [
+        pd.concat([predictions(splits, noise, seeds=(1,), draw=draw).assign(seed=seed) for seed in (1, 2, 3, 4, 5)])
+        for draw, noise in enumerate((1.0, 1.1))
+    ]
+    (row,) = compare_regressions({"one": alike[0], "other": alike[1]}, TARGETS, "one", SETTINGS)
+    assert row.p_retraining is None
+    several = predictions(splits, 1.1, seeds=(1, 2, 3, 4, 5), draw=2)
+    (row,) = compare_regressions({"one": alike[0], "several": several}, TARGETS, "one", SETTINGS)
+    assert row.p_retraining > 1 / 6**3  # one of six models in each fold
+
+
+def test_without_known_speakers_nothing_is_said_of_new_ones():
+    table = predictions(splits_of(), 1.0)
+    heads = {"one": table, "other": predictions(splits_of(), 0.4, draw=1)}
+    (row,) = compare_regressions(
+        {name: own.assign(speaker="") for name, own in heads.items()}, TARGETS, "one", SETTINGS
+    )
+    assert (row.num_speakers, row.p_models) == (0, None)
+
+
 def test_permutation_tests_hold_their_level():
     """Two heads of one quality: p below 0.2 in about a fifth of the draws."""
     splits, found = splits_of(speakers=8, per_speaker=6), []
