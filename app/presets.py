@@ -7,11 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.composition import compose, parse_preset
+from data.digest import bytes_digest
 from data.errors import UserError, nearest
 from stages.params import PARAMS_FILE
 
 PRESETS = Path("presets")
 BASE = "base"
+_WRITTEN = Path("artifacts/.params-written")  # the digest of params.yaml as a command here last wrote it
 
 
 def preset_names() -> list[str]:
@@ -57,7 +59,7 @@ def put_preset_in_place(name: str, command: str, force: bool = False) -> None:
     Args:
         name: of a file in presets/.
         command: what was typed, for the message.
-        force: overwrite parameters that are no preset.
+        force: overwrite parameters that somebody has edited.
 
     Raises:
         UserError: no such preset, it cannot be composed, or params.yaml has been edited.
@@ -71,7 +73,7 @@ def put_in_place(text: str, command: str, force: bool = False, file: Path = PARA
     Args:
         text: of the complete file.
         command: what was typed, for the message.
-        force: overwrite parameters that are no preset.
+        force: overwrite parameters that somebody has edited.
         file: where to.
 
     Raises:
@@ -80,12 +82,20 @@ def put_in_place(text: str, command: str, force: bool = False, file: Path = PARA
     if file.exists() and not force:
         if file != PARAMS_FILE:
             raise UserError(f"{file} exists; to overwrite it: {command} --force")
-        if not _is_any_preset(file.read_bytes()):
+        if not _is_as_written(file.read_bytes()) and not _is_any_preset(file.read_bytes()):
             raise UserError(
                 f"{file} has been edited; keep your changes (cp {file} presets/mine.yaml makes them a preset "
                 f"of your own), then: {command} --force"
             )
     file.write_bytes(text.encode())
+    if file == PARAMS_FILE:
+        _WRITTEN.parent.mkdir(exist_ok=True)
+        _WRITTEN.write_text(bytes_digest(text.encode()))
+
+
+def _is_as_written(content: bytes) -> bool:
+    """Whether nobody has edited it since, even if its preset has been edited or it never was one (`ser grid`)."""
+    return _WRITTEN.exists() and _WRITTEN.read_text() == bytes_digest(content)
 
 
 def _is_any_preset(content: bytes) -> bool:

@@ -222,6 +222,18 @@ def test_a_preset_replaces_any_other_preset_but_no_edited_parameters(project):
     assert (project / "params.yaml").read_text() == preset_text("emodb")
 
 
+def test_a_preset_can_be_edited_and_put_in_place_again(project):
+    mine = project / "presets/mine.yaml"
+    mine.write_text("# Mine.\nextends: demo\n")
+    assert ser("preset", "mine").exit_code == 0
+    mine.write_text("# Mine.\nextends: demo\ntraining: {epochs: 9}\n")
+    assert ser("preset", "mine").exit_code == 0
+    params = project / "params.yaml"
+    assert "epochs: 9 " in params.read_text()
+    params.write_text(params.read_text().replace("epochs: 9", "epochs: 7"))
+    assert "params.yaml has been edited" in str(ser("preset", "mine").exception)
+
+
 def test_edited_parameters_can_be_kept_as_a_preset(project):
     mine = preset_text("demo").replace("epochs: 8", "epochs: 9")
     (project / "params.yaml").write_text(mine)
