@@ -101,7 +101,7 @@ def _sentences(splits: pd.DataFrame) -> list[Caution]:
 
 def _unknown_speakers(splits: pd.DataFrame) -> list[Caution]:
     """Utterances of which nobody knows who is speaking."""
-    unknown = splits["speaker"] == ""
+    unknown = (splits["speaker"] == "") & (splits[fold_columns(splits)] != "").any(axis="columns")
     if not unknown.any():
         return []
     text = (

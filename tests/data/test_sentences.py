@@ -76,3 +76,5 @@ def test_a_split_says_that_speakers_are_unknown():
     kinds = [caution.kind for caution in split_cautions(splits, ["c0", "c1", "c2"])]
     assert Kind.UNKNOWN_SPEAKERS in kinds
     assert Kind.SPEAKER_LEAKAGE not in kinds
+    in_no_fold = split_cautions(splits.assign(speaker=["s0", ""] * 72, fold_0=["test", ""] * 72), ["c0", "c1", "c2"])
+    assert Kind.UNKNOWN_SPEAKERS not in [caution.kind for caution in in_no_fold]
