@@ -11,6 +11,7 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, Stratified
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from training.objective import class_weights
 from training.settings import TrainingSettings
 
 _PARTS = 5  # of the cross-validation over training speakers, where there is no validation set
@@ -129,13 +130,17 @@ class _Solution:
 
 
 def _solve(reduced: _Reduced, train: Examples, strength: float, training: TrainingSettings) -> _Solution:
-    balanced = "balanced" if training.class_weights == "balanced" else None
-    solver = LogisticRegression(C=1 / strength, class_weight=balanced, max_iter=_MOST_ITERATIONS, tol=_TOLERANCE)
+    balanced = training.class_weights == "balanced"
+    solver = LogisticRegression(C=1 / strength, max_iter=_MOST_ITERATIONS, tol=_TOLERANCE)
     if train.shares is None:
+        solver.set_params(class_weight="balanced" if balanced else None)
         solver.fit(reduced.embeddings, train.labels)
     else:  # once for every class with votes, weighted by its share: the cross-entropy with these shares
         utterances, classes = np.nonzero(train.shares)
-        solver.fit(reduced.embeddings[utterances], classes, sample_weight=train.shares[utterances, classes])
+        weights = train.shares[utterances, classes]
+        if balanced:
+            weights = weights * class_weights(train.labels, train.shares.shape[1]).double().numpy()[classes]
+        solver.fit(reduced.embeddings[utterances], classes, sample_weight=weights)
     weight, bias = solver.coef_, solver.intercept_
     if len(weight) == 1:  # of two classes, scikit-learn has one row: the second against the first
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.linear_model import Ridge
+from torch.nn import functional
 
 from data.errors import UserError
 from data.rating_metrics import ccc, rating_sums
@@ -17,8 +18,9 @@ from tests.training.test_run import GRU, content, job
 from training.batches import MappedFrames
 from training.checkpoint import load_head
 from training.choices import check_choices, settle
+from training.convex import Examples, fit_linear
 from training.job import check_job
-from training.objective import Objective, concordance, entropy, rating_loss
+from training.objective import Objective, class_weights, concordance, entropy, rating_loss
 from training.prediction import predict
 from training.run import train_fold
 from training.settings import TrainingSettings
@@ -201,3 +203,17 @@ def test_unanimous_votes_are_the_labels_and_others_soften_the_probabilities(feat
     own = [row[f"p_{row['label']}"] for _, row in tables["soft"].iterrows()]
     assert np.mean(own) == pytest.approx(0.7, abs=0.1)
     assert content(tmp_path / "soft") != content(tmp_path / "votes")
+
+
+def test_balanced_classes_weigh_votes_as_the_loss_of_gradient_steps_does():
+    random = np.random.default_rng(0)
+    labels = (random.random(200) < 0.2).astype(int)
+    shares = 0.4 * np.eye(2)[labels] + 0.3
+    embeddings = random.normal(size=(200, 3)) + labels[:, None]
+    train = Examples(embeddings, labels, ["a"] * 200, None, shares)
+    classifier, training = torch.nn.Linear(3, 2).double(), TrainingSettings(class_weights="balanced")
+    fit_linear(classifier, [1.0], train, train, training)
+    logits = classifier(torch.from_numpy(embeddings))
+    weights = class_weights(labels.tolist(), 2).double()
+    functional.cross_entropy(logits, torch.from_numpy(shares), weight=weights, reduction="none").sum().backward()
+    torch.testing.assert_close(classifier.bias.grad, torch.zeros(2).double(), atol=1e-2, rtol=0)
