@@ -379,6 +379,8 @@ def test_a_caution_names_the_heads_that_it_concerns_unless_these_are_all(tmp_pat
 
 def test_what_was_not_measured_here_has_no_cost(tmp_path):
     page = write(tmp_path / "report", [evaluation("one", 0.5, speakers=8), evaluation("two", 0.5, speakers=8)])
+    assert page.count('id="cost"') == 1
+    assert not re.findall(r"</p>\s*[^<\s][^<]*<", page)  # no text outside a paragraph
     section = page[page.index('<h2 id="cost">') :].split("</section>")[0]
     rows = re.findall(r'<tr><th scope="row">.*?</tr>', section, re.S)
     shown = [" ".join(re.sub("<[^>]*>", " ", row).split()) for row in rows]
