@@ -434,6 +434,7 @@ def test_every_figure_is_a_table_with_rows(large, tmp_path):
     assert names == {
         *("results", "differences", "per_class", "per_fold", "groups", "leakage", "layer_weights"),
         *("reliability", "learning_curves", "attention", "embedding", "across_corpora", "leaderboard", "robustness"),
+        "ratings",
     }
     assert all(len(pd.read_csv(large / f"{name}.csv")) for name in names)
     alone = changed(evaluation("one", 0.5, speakers=8), training={"leakage": None})
