@@ -52,7 +52,15 @@ def test_a_corpus_without_a_flaw_is_counted_and_drafted(root):
     write_ours(root)
     checked = ser("ours", "--pattern", PATTERN)
     assert checked.exit_code == 0, checked.output
-    for text in ("24 in 24 files", "16,000 Hz", "PCM_16", "50.0%", "ann 8, bob 8, cid 8", "Nothing suspicious"):
+    for text in (
+        "24 in 24 files",
+        "16,000 Hz",
+        "PCM_16",
+        "50.0%",
+        "ann 8, bob 8, cid 8",
+        "sentence alone",
+        "Nothing suspicious",
+    ):
         assert text in checked.output
     drafted = YAML(typ="safe").load("corpora:" + checked.output.partition("\ncorpora:")[2])
     params = read_preset("demo")
