@@ -73,7 +73,9 @@ class ImportedEncoder(Encoder):
     def __init__(self, settings: ImportedSettings, folder: Path):
         self._settings, self._folder = settings, folder
         self._checked: set[str] = set()
-        files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES)
+        files = sorted(
+            path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.name[:2] != "._"
+        )  # macOS's
         if not files:
             raise UserError(
                 f"{folder}: no features here. Put a file per utterance there, named by its id: "

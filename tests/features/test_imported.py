@@ -154,6 +154,12 @@ def test_shards_are_checked_together(clips, tmp_path):
         open_shards(clips.path.parent, ImportedEncoder(settings_of(), tmp_path / "files"))
 
 
+def test_what_macos_leaves_beside_the_files_is_not_read(tmp_path):
+    save_all(tmp_path)
+    (tmp_path / "._a.npy").write_bytes(b"not an array")
+    assert ImportedEncoder(settings_of(), tmp_path).dimension == 4
+
+
 def test_an_empty_folder_says_what_belongs_there(tmp_path):
     with pytest.raises(UserError, match=r"no features here.*<id>\.npy"):
         ImportedEncoder(settings_of(), tmp_path)
