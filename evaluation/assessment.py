@@ -7,9 +7,10 @@ from data.metrics import METRICS, confusions_by, f1, precision, recall
 from evaluation.calibration import reliability
 from evaluation.corpora import assess_across_corpora
 from evaluation.groups import assess_groups, spread_over_speakers
-from evaluation.results import Assessment, ClassScores, Ensemble, FoldScores, MetricSummary
+from evaluation.results import Assessment, ClassScores, Ensemble, FoldScores
 from evaluation.settings import EvaluateSettings
-from evaluation.statistics import Metric, speaker_bootstrap
+from evaluation.statistics import speaker_bootstrap
+from evaluation.summary import summarise
 from evaluation.units import confusions_by_speaker, num_known_speakers
 
 _KNOWN = ["id", "corpus", "gender", "session", "style", "dialog", "duration"]  # of a test utterance
@@ -47,8 +48,7 @@ def assess_predictions(
         num_speakers=num_known_speakers(test),
         num_utterances=int(by_seed[0].sum()),
         metrics={
-            name: _summary(metric, by_seed, by_fold_and_seed, by_speaker_and_seed, settings)
-            for name, metric in METRICS.items()
+            name: summarise(metric, by_fold_and_seed, by_speaker_and_seed, settings) for name, metric in METRICS.items()
         },
         ensemble=_ensemble(test, classes, settings) if has_probabilities and len(by_seed) > 1 else None,
         confusion=(pooled / len(by_seed)).tolist(),
@@ -65,26 +65,6 @@ def assess_predictions(
         across_corpora=assess_across_corpora(test, splits, classes, settings),
         spread=spread_over_speakers(groups),
         calibration=reliability(test, classes) if has_probabilities else None,
-    )
-
-
-def _summary(
-    metric: Metric,
-    by_seed: np.ndarray,
-    by_fold_and_seed: np.ndarray,
-    by_speaker_and_seed: np.ndarray,
-    settings: EvaluateSettings,
-) -> MetricSummary:
-    """A metric pooled over folds: mean over seeds, interval over speakers, deviations over folds and seeds apart."""
-    values, per_fold = metric(by_seed), metric(by_fold_and_seed).mean(axis=1)
-    low, high = speaker_bootstrap(by_speaker_and_seed, metric, settings.bootstrap, settings.seed)
-    return MetricSummary(
-        mean=float(values.mean()),
-        low=low,
-        high=high,
-        sd_seeds=float(values.std(ddof=1)) if len(values) > 1 else None,
-        mean_folds=float(per_fold.mean()),
-        sd_folds=float(per_fold.std(ddof=1)) if len(per_fold) > 1 else None,
     )
 
 

@@ -1,5 +1,7 @@
 """WA, UA, macro and weighted F1 by corpus, speaker, gender, session, style and duration of the test utterances."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -14,19 +16,23 @@ GROUPINGS = ("corpus", "speaker", "gender", "session", "style", "duration")
 
 
 def assess_groups(test: pd.DataFrame, classes: list[str], settings: EvaluateSettings) -> list[GroupScores]:
-    """A row per group, of those groupings that have at least two groups.
+    """A row per group of `groups_in`.
 
     Args:
         test: test predictions with ``id, speaker, dialog``, the groupings, ``seed, label, predicted``.
         classes: in the order of the counts.
         settings: of the bootstrap.
     """
-    return [
-        _assess_group(rows, grouping, group, classes, settings)
-        for grouping in GROUPINGS
-        if grouping in test and test[grouping].replace("", pd.NA).nunique() > 1
-        for group, rows in sorted(test[test[grouping] != ""].groupby(grouping), key=lambda item: group_order(item[0]))
-    ]
+    return [_assess_group(rows, grouping, group, classes, settings) for grouping, group, rows in groups_in(test)]
+
+
+def groups_in(test: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Grouping, group and rows, of those groupings that have at least two groups."""
+    for grouping in GROUPINGS:
+        if grouping in test and test[grouping].replace("", pd.NA).nunique() > 1:
+            groups = test[test[grouping] != ""].groupby(grouping)
+            for group, rows in sorted(groups, key=lambda item: group_order(item[0])):
+                yield grouping, group, rows
 
 
 def group_order(group: str) -> tuple[int, str]:

@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 
 from data.rating_metrics import RATING_METRICS, bias, ccc, predicted_columns, rating_sums_by
-from evaluation.groups import GROUPINGS, group_order, resampling_units
+from evaluation.groups import groups_in, resampling_units
 from evaluation.results import (
     Interval,
-    MetricSummary,
     RegressionAssessment,
     RegressionFold,
     RegressionGroup,
@@ -15,6 +14,7 @@ from evaluation.results import (
 )
 from evaluation.settings import EvaluateSettings
 from evaluation.statistics import Metric, speaker_bootstrap
+from evaluation.summary import summarise
 from evaluation.units import num_known_speakers, rating_sums_by_speaker
 
 
@@ -41,7 +41,7 @@ def assess_ratings(
         num_speakers=num_known_speakers(test),
         num_utterances=int(by_speaker.sum(axis=0)[0, 0, 0]),
         metrics={
-            name: _summary(mean_over_targets(metric), by_fold, by_speaker, settings)
+            name: summarise(mean_over_targets(metric), by_fold, by_speaker, settings)
             for name, metric in RATING_METRICS.items()
         },
         per_target=[
@@ -56,7 +56,7 @@ def assess_ratings(
             )
             for fold, sums in enumerate(by_fold)
         ],
-        groups=_groups(test, targets, settings),
+        groups=[_group(rows, grouping, group, targets, settings) for grouping, group, rows in groups_in(test)],
         ensemble=_ensemble(test, targets, settings) if by_fold.shape[1] > 1 else None,
     )
 
@@ -64,20 +64,6 @@ def assess_ratings(
 def mean_over_targets(metric: Metric) -> Metric:
     """A metric of sums [..., T, 7] as the mean over targets [...]."""
     return lambda sums: metric(sums).mean(axis=-1)
-
-
-def _summary(metric: Metric, by_fold: np.ndarray, by_speaker: np.ndarray, settings: EvaluateSettings) -> MetricSummary:
-    """A metric of the sums [folds or speakers, seeds, T, 7] of all utterances."""
-    values, per_fold = metric(by_fold.sum(axis=0)), metric(by_fold).mean(axis=1)
-    low, high = speaker_bootstrap(by_speaker, metric, settings.bootstrap, settings.seed)
-    return MetricSummary(
-        mean=float(values.mean()),
-        low=low,
-        high=high,
-        sd_seeds=float(values.std(ddof=1)) if len(values) > 1 else None,
-        mean_folds=float(per_fold.mean()),
-        sd_folds=float(per_fold.std(ddof=1)) if len(per_fold) > 1 else None,
-    )
 
 
 def _target(
@@ -93,20 +79,10 @@ def _target(
         predicted_mean=float(predicted.mean()),
         predicted_deviation=float(predicted.groupby(test["seed"]).std(ddof=0).mean()),
         metrics={
-            key: _summary(mean_over_targets(metric), by_fold, by_speaker, settings)
+            key: summarise(mean_over_targets(metric), by_fold, by_speaker, settings)
             for key, metric in RATING_METRICS.items()
         },
     )
-
-
-def _groups(test: pd.DataFrame, targets: list[str], settings: EvaluateSettings) -> list[RegressionGroup]:
-    """A row per group, of those groupings that have at least two groups."""
-    return [
-        _group(rows, grouping, group, targets, settings)
-        for grouping in GROUPINGS
-        if grouping in test and test[grouping].replace("", pd.NA).nunique() > 1
-        for group, rows in sorted(test[test[grouping] != ""].groupby(grouping), key=lambda item: group_order(item[0]))
-    ]
 
 
 def _group(

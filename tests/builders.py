@@ -33,6 +33,14 @@ def tone(seconds: float, sample_rate: int = 16000, frequency: float = 220.0, lev
     return (level * np.sin(2 * np.pi * frequency * time) + noise).astype(np.float32)
 
 
+def link_presets(folder: Path) -> Path:
+    """A folder with presets to which one's own can be added."""
+    (folder / "presets").mkdir()
+    for path in (REPOSITORY / "presets").glob("*.yaml"):
+        (folder / "presets" / path.name).symlink_to(path)
+    return folder
+
+
 def write_wav(path: Path, seconds: float = 0.5, **how) -> Path:
     """A small wav file."""
     path.parent.mkdir(parents=True, exist_ok=True)

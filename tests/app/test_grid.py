@@ -10,19 +10,15 @@ from app.grid import count_stages, make_grid
 from app.structure import check_structure
 from data.errors import UserError
 from stages.schema import check_params
-from tests.builders import REPOSITORY, preset_text, read_preset
+from tests.builders import REPOSITORY, link_presets, preset_text, read_preset
 
 CORPORA, SETS, HEADS = ["emodb", "turevdb"], ["whisper", "mfcc"], ["linear", "weighted_layers", "gru"]
 
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
-    """A folder with presets to which one's own can be added."""
-    (tmp_path / "presets").mkdir()
-    for path in (REPOSITORY / "presets").glob("*.yaml"):
-        (tmp_path / "presets" / path.name).symlink_to(path)
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return link_presets(tmp_path)
 
 
 def values(*lists: list[str]) -> dict:

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.composition import compose
 from data.errors import UserError
-from tests.builders import PRESETS, REPOSITORY, preset_text, read_preset
+from tests.builders import PRESETS, REPOSITORY, link_presets, preset_text, read_preset
 
 BASE = """\
 # The parameters.
@@ -190,12 +190,8 @@ def test_mistakes_of_a_preset_are_named(preset, message):
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A folder with presets to which one's own can be added."""
-    (tmp_path / "presets").mkdir()
-    for path in (REPOSITORY / "presets").glob("*.yaml"):
-        (tmp_path / "presets" / path.name).symlink_to(path)
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return link_presets(tmp_path)
 
 
 def ser(*arguments: str):
