@@ -1,6 +1,7 @@
 """What every kind of disturbance has in common."""
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -29,9 +30,9 @@ class Disturbance:
 class DisturbanceSettings(Settings):
     """An entry of ``features.<set>.clips.disturb``; each kind adds the key that names it."""
 
+    @abstractmethod
     def disturbances(self) -> list[Disturbance]:
         """One for every strength, in the order in which they are listed."""
-        raise NotImplementedError
 
     @property
     def folder(self) -> str | None:
