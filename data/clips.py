@@ -132,6 +132,17 @@ def piece_starts(num_samples: int, length: int, hop: int, shortest: int) -> list
     return starts
 
 
+def cut_waveform(waveform: np.ndarray, recipe: ClipsSettings) -> dict[int | None, np.ndarray]:
+    """Piece -> its part of an utterance's waveform [num_samples]; None where an utterance is one clip."""
+    if recipe.num_samples is None:
+        return {None: waveform}
+    if not recipe.in_pieces:
+        return {None: crop_waveform(waveform, recipe.num_samples, recipe.crop)}
+    hop, shortest = (round(recipe.content[name] * recipe.sample_rate) for name in ("hop", "shortest"))
+    starts = piece_starts(len(waveform), recipe.num_samples, hop, shortest)
+    return {piece: waveform[start : start + recipe.num_samples] for piece, start in enumerate(starts)}
+
+
 def write_clips(
     path: Path,
     ids: Sequence[str],
@@ -252,7 +263,7 @@ def _read_clips(identifier: str, source: Path | Excerpt | Joined, recipe: ClipsS
     clips = [
         _Clip(identifier, to_int16(samples), seconds, copy, piece)
         for copy, whole in _copies(waveform, identifier, recipe).items()
-        for piece, samples in _cut(whole, recipe).items()
+        for piece, samples in cut_waveform(whole, recipe).items()
     ]
     audible = {clip.copy for clip in clips if clip.samples.any()}
     for copy in dict.fromkeys(clip.copy for clip in clips):
@@ -272,17 +283,6 @@ def _copies(waveform: np.ndarray, identifier: str, recipe: ClipsSettings) -> dic
         for disturbance in disturbances(recipe.disturb)
     }
     return {CLEAN: waveform, **disturbed}
-
-
-def _cut(waveform: np.ndarray, recipe: ClipsSettings) -> dict[int | None, np.ndarray]:
-    """Piece -> its part of a waveform; None where an utterance is one clip."""
-    if recipe.num_samples is None:
-        return {None: waveform}
-    if not recipe.in_pieces:
-        return {None: crop_waveform(waveform, recipe.num_samples, recipe.crop)}
-    hop, shortest = (round(recipe.content[name] * recipe.sample_rate) for name in ("hop", "shortest"))
-    starts = piece_starts(len(waveform), recipe.num_samples, hop, shortest)
-    return {piece: waveform[start : start + recipe.num_samples] for piece, start in enumerate(starts)}
 
 
 def _columns(clips: Sequence[_Clip]) -> dict[str, np.ndarray]:

@@ -33,10 +33,14 @@ class _Batch:
     inputs: list
 
 
-def recipe_of(settings: KindSettings, encoder: Encoder, clips: Shard) -> dict:
+def recipe_of(settings: KindSettings, encoder: Encoder, clips: dict) -> dict:
     """What determines a feature set's content apart from the samples themselves and the compute type.
 
     Where weights came from is no part of it: a checkpoint of the Hugging Face hub and a local copy are the same.
+
+    Args:
+        settings, encoder: of the feature set.
+        clips: the `data.clips.ClipsSettings.content` that its clips are made with.
     """
     return {
         "kind": settings.kind,
@@ -44,7 +48,7 @@ def recipe_of(settings: KindSettings, encoder: Encoder, clips: Shard) -> dict:
         "dimension": encoder.dimension,
         "storage": settings.storage,
         **encoder.recipe,
-        "clips": clips_recipe(clips),
+        "clips": clips,
     }
 
 
@@ -53,7 +57,7 @@ def content_of(settings: KindSettings, encoder: Encoder, clips: Shard) -> dict:
     content = {
         "version": version_line(settings),
         "shard": clips.path.stem,
-        "recipe": recipe_of(settings, encoder, clips),
+        "recipe": recipe_of(settings, encoder, clips_recipe(clips)),
         "clips": content_digest(clips.path),
     }
     if sources := encoder.sources(clips_in(clips)):
@@ -115,7 +119,7 @@ def extract_shard(
             num_frames=num_frames,
             seconds=clips.column("seconds"),
             columns=clip_columns(clips),
-            recipe=recipe_of(settings, encoder, clips),
+            recipe=recipe_of(settings, encoder, clips_recipe(clips)),
             frame_rate=encoder.frame_rate,
             fingerprint=fingerprint,
             provenance=_provenance(encoder),

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("app", "data", "evaluation", "features", "models", "report", "stages", "training")
+ROOMS = ("app", "data", "evaluation", "features", "inference", "models", "report", "stages", "training")
 _REGISTRIES = {"models", "data.corpora", "features.kinds"}
 _PLUMBING = {
     *("stages.schema", "stages.params", "stages.running", "stages.pieces", "stages.closure", "stages.code"),

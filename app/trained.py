@@ -1,0 +1,93 @@
+"""Which trained head to use, and the predictor of it."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from data.errors import UserError, listed, nearest
+from stages.layout import ARTIFACTS, head_folder
+from stages.params import PARAMS_FILE, read_section, read_yaml
+
+
+def open_trained(where: Path | None, device: str = "auto", checkpoint: str | None = None):
+    """Load a head, all of its runs or one, and its encoder.
+
+    Args:
+        where: the folder of a head or of a run, a packed model, or a head's name; None for `best_head`.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        checkpoint: where the encoder's weights are, if not where params.yaml says.
+
+    Returns:
+        An `inference.Predictor`.
+
+    Raises:
+        UserError: there is no such head, or not its encoder.
+    """
+    from features.kinds import FeatureSettings
+    from inference.opening import choose_device, is_packed, open_head, open_packed, run_folders
+
+    where = head_folder(best_head()) if where is None else where
+    if is_packed(where):
+        return open_packed(where, device, checkpoint)
+    if not where.exists() and where.parent == Path():
+        where = _named(where.name)
+    folders = run_folders(where)
+    name = _head_of(where)
+    settings = read_section(f"features.{_feature_set(name)}", FeatureSettings)
+    if checkpoint is not None:
+        if "checkpoint" not in type(settings).model_fields:
+            raise UserError(f"--checkpoint: {name} was trained on features of kind {settings.kind}, which has none")
+        settings = settings.model_copy(update={"checkpoint": checkpoint, "revision": None})
+    return open_head(name, folders, settings, choose_device(device))
+
+
+def best_head() -> str:
+    """The trained head with the highest validation UA, mean over its runs; of heads for ratings, CCC.
+
+    Raises:
+        UserError: no head is trained.
+    """
+    by_head = {name: score for name in read_yaml().get("heads", {}) if (score := validation_score(name)) is not None}
+    if not by_head:
+        raise UserError(f"{ARTIFACTS / 'heads'}: no trained head here. Run `dvc repro`, or `dvc pull train`.")
+    classifying = {name: score for name, score in by_head.items() if score[0] == "ua"} or by_head
+    return max(sorted(classifying), key=lambda name: classifying[name][1])
+
+
+def validation_score(name: str) -> tuple[str, float] | None:
+    """``ua`` or ``ccc``, and what a head reached of it on validation at its chosen epochs, mean over its runs; None if
+    it is not trained. Without validation utterances it is -1.
+    """
+    scores = []
+    for path in sorted(head_folder(name).glob("fold-*/seed-*/config.json")):
+        config = json.loads(path.read_text())
+        metric = "ccc" if "targets" in config else "ua"
+        best = pd.read_csv(path.with_name("history.csv")).set_index("epoch").loc[config["best_epoch"]]
+        scores.append(float(best.get(f"validation_{metric}", -1.0)))
+    return (metric, sum(scores) / len(scores)) if scores else None
+
+
+def _named(name: str) -> Path:
+    """The folder of a head by its name."""
+    if (folder := head_folder(name)).exists():
+        return folder
+    heads = [path.name for path in sorted(head_folder("").glob("*/")) if path.is_dir()]
+    there_are = f"; trained here are\n{listed(heads)}" if heads else ""
+    raise UserError(f"--head {name}: no such folder, and no trained head{nearest(name, heads)}{there_are}")
+
+
+def _head_of(where: Path) -> str:
+    """The name of the head whose folder, or whose run's folder, is given."""
+    return where.resolve().parents[1].name if (where / "config.json").exists() else where.resolve().name
+
+
+def _feature_set(head: str) -> str:
+    """The feature set of a head, by params.yaml, which alone says where its encoder comes from."""
+    heads = read_yaml().get("heads", {})
+    if head not in heads:
+        raise UserError(
+            f"{PARAMS_FILE} has no head {head!r}{nearest(head, heads)}, so it does not say which encoder it needs. "
+            "Put it back, or pack the head where it was trained: ser pack"
+        )
+    return heads[head]["features"].split("/")[0]
