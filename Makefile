@@ -7,6 +7,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 COMPILE = .venv/bin/python -m piptools compile --quiet --strip-extras --no-emit-index-url --no-emit-find-links \
 	--no-emit-trusted-host --no-header --no-annotate
 
+ALL_EXTRAS = dev dev-all audformat live onnx opensmile serve
+
 PYTEST = OMP_NUM_THREADS=1 python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 .PHONY: install demo test test-all lint lock clean
@@ -47,7 +49,8 @@ test-all: .venv/installed-all
 lock:  # write the exact versions again, after a change of pyproject.toml
 	.venv/bin/python -m pip install --quiet pip-tools
 	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
-	$(COMPILE) --constraint requirements.lock --extra dev --extra audformat --extra opensmile --output-file requirements-all.lock pyproject.toml
+	$(COMPILE) --constraint requirements.lock $(foreach extra,$(ALL_EXTRAS),--extra $(extra)) \
+		--output-file requirements-all.lock pyproject.toml
 
 clean:
 	rm -rf artifacts
