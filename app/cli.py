@@ -147,6 +147,37 @@ def score(
     print(f"report: {score_predictions(file, name, task)}")
 
 
+@app.command()
+def pack(
+    head: Annotated[
+        Path | None,
+        typer.Option("--head", help="A head's name or folder; by default the one with the best validation UA."),
+    ] = None,
+    runs: Annotated[
+        str,
+        typer.Option("--runs", metavar="FOLD/SEED,...", help="Such as fold-0/seed-1,fold-1/seed-1; all: all of them."),
+    ] = "all",
+    output: Annotated[Path | None, typer.Option("--output", help="A folder, or a .zip; packs/HEAD by default.")] = None,
+    zipped: Annotated[bool, typer.Option("--zip", help="Write a zip.")] = False,
+    encoder: Annotated[
+        str | None,
+        typer.Option("--encoder", metavar="ID", help="The Hugging Face id of an encoder that is a local folder here."),
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option("--checkpoint", help="The encoder's folder, if it is not where params.yaml says.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a pack that is there.")] = False,
+) -> None:
+    """Pack a trained head as one folder or zip that others can use, with a model card: docs/pack.md."""
+    from app.pack import describe_pack, pack_head
+
+    print(
+        describe_pack(
+            *pack_head(head, output, runs=runs, zipped=zipped, checkpoint=checkpoint, encoder=encoder, force=force)
+        )
+    )
+
+
 @corpus.command("check")
 def corpus_check(
     name: Annotated[str, typer.Argument(help="The corpus at corpora/NAME, in params.yaml or being drafted here.")],

@@ -1,13 +1,18 @@
 """Which trained head to use, and the predictor of it."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from data.errors import UserError, listed, nearest
 from stages.layout import ARTIFACTS, head_folder
 from stages.params import PARAMS_FILE, read_section, read_yaml
+
+if TYPE_CHECKING:
+    from features.settings import KindSettings
 
 
 def open_trained(where: Path | None, device: str = "auto", checkpoint: str | None = None):
@@ -24,22 +29,58 @@ def open_trained(where: Path | None, device: str = "auto", checkpoint: str | Non
     Raises:
         UserError: there is no such head, or not its encoder.
     """
-    from features.kinds import FeatureSettings
-    from inference.opening import choose_device, is_packed, open_head, open_packed, run_folders
+    from inference.opening import choose_device, is_packed, open_head, open_packed
 
     where = head_folder(best_head()) if where is None else where
     if is_packed(where):
         return open_packed(where, device, checkpoint)
+    head = find_head(where)
+    return open_head(head.name, head.folders, head.settings_with(checkpoint), choose_device(device))
+
+
+@dataclass(frozen=True)
+class TrainedHead:
+    """A head that was trained here.
+
+    Attributes:
+        name: in params.yaml.
+        folders: of its runs, all of them or one.
+        settings: of its feature set, as params.yaml has them.
+    """
+
+    name: str
+    folders: list[Path]
+    settings: "KindSettings"
+
+    def settings_with(self, checkpoint: str | None) -> "KindSettings":
+        """The settings, with the encoder's weights in another place if one is given.
+
+        Raises:
+            UserError: the features have no checkpoint.
+        """
+        if checkpoint is None:
+            return self.settings
+        if "checkpoint" not in type(self.settings).model_fields:
+            raise UserError(
+                f"--checkpoint: {self.name} was trained on features of kind {self.settings.kind}, which has none"
+            )
+        return self.settings.model_copy(update={"checkpoint": checkpoint, "revision": None})
+
+
+def find_head(where: Path) -> TrainedHead:
+    """Find a head that was trained here by its folder, a run's folder, or its name.
+
+    Raises:
+        UserError: there is no such head, or params.yaml does not say what it was trained on.
+    """
+    from features.kinds import FeatureSettings
+    from inference.opening import run_folders
+
     if not where.exists() and where.parent == Path():
         where = _named(where.name)
     folders = run_folders(where)
     name = _head_of(where)
-    settings = read_section(f"features.{_feature_set(name)}", FeatureSettings)
-    if checkpoint is not None:
-        if "checkpoint" not in type(settings).model_fields:
-            raise UserError(f"--checkpoint: {name} was trained on features of kind {settings.kind}, which has none")
-        settings = settings.model_copy(update={"checkpoint": checkpoint, "revision": None})
-    return open_head(name, folders, settings, choose_device(device))
+    return TrainedHead(name, folders, read_section(f"features.{_feature_set(name)}", FeatureSettings))
 
 
 def best_head() -> str:

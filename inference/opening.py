@@ -1,7 +1,7 @@
 """A predictor from files: the folder of a head, of one of its runs, or a packed model."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -31,7 +31,13 @@ def run_folders(folder: Path) -> list[Path]:
     return found
 
 
-def open_head(name: str, folders: Sequence[Path], settings: KindSettings, device: torch.device) -> Predictor:
+def open_head(
+    name: str,
+    folders: Sequence[Path],
+    settings: KindSettings,
+    device: torch.device,
+    temperatures: Mapping[str, float] = {},
+) -> Predictor:
     """Load some runs of a head, and the encoder that they were trained with.
 
     Args:
@@ -39,6 +45,7 @@ def open_head(name: str, folders: Sequence[Path], settings: KindSettings, device
         folders: of its runs.
         settings: of the feature set that it was trained on.
         device: where to compute.
+        temperatures: run -> its temperature, where that is not 1.
 
     Raises:
         UserError: a run is damaged, or trained on other features than these settings give with this encoder.
@@ -56,7 +63,9 @@ def open_head(name: str, folders: Sequence[Path], settings: KindSettings, device
             check_recipe(str(folder), config["features"]["recipe"], settings, source)
     return Predictor(
         name=name,
-        runs=[Run(_run_name(config), model) for model, config in loaded.values()],
+        runs=[
+            Run(_run_name(config), model, temperatures.get(_run_name(config), 1.0)) for model, config in loaded.values()
+        ],
         names=first[outputs],
         of_ratings=outputs == "targets",
         layers=first["layers"],
@@ -94,13 +103,19 @@ def check_recipe(name: str, trained: dict, settings: KindSettings, encoder: Audi
 
 
 def is_packed(path: Path) -> bool:
-    """Whether a path is a packed model: a folder or a zip that `ser pack` wrote."""
-    return path.suffix == ".zip" or (path / "README.md").exists()
+    """Whether a path is a packed model, folder or zip, or what is left of one."""
+    return (
+        path.suffix == ".zip"
+        or (path / "pack.json").exists()
+        or ((path / "README.md").exists() and (path / "runs").is_dir())
+    )
 
 
 def open_packed(path: Path, device: str, checkpoint: str | None = None) -> Predictor:
     """See `Predictor.from_pretrained`."""
-    raise UserError(f"{path}: not a packed model.")
+    from inference.packing import open_pack
+
+    return open_pack(path, device, checkpoint)
 
 
 def choose_device(name: str) -> torch.device:

@@ -94,19 +94,20 @@ class Predictor:
         self._lock = threading.Lock()
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, device: str = "auto") -> "Predictor":
+    def from_pretrained(cls, path: str | Path, device: str = "auto", checkpoint: str | None = None) -> "Predictor":
         """Open a packed model (a folder, or a zip).
 
         Args:
             path: what `ser pack` wrote.
             device: ``auto`` (the GPU if there is one), ``cpu`` or ``cuda``.
+            checkpoint: the encoder's folder, if it cannot be downloaded by its name.
 
         Raises:
             UserError: it is damaged, or its encoder is not here, or another one.
         """
         from inference.opening import open_packed
 
-        return open_packed(Path(path), device)
+        return open_packed(Path(path), device, checkpoint)
 
     @property
     def sample_rate(self) -> int:

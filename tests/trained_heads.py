@@ -59,7 +59,12 @@ def write_recordings(folder: Path) -> dict[str, Path]:
 
 
 def train_on_recordings(
-    folder: Path, settings: KindSettings | None = None, head: dict | None = None, ratings: bool = False, folds: int = 1
+    folder: Path,
+    settings: KindSettings | None = None,
+    head: dict | None = None,
+    ratings: bool = False,
+    folds: int = 1,
+    adversarial_weight: float = 0.0,
 ) -> TrainedHead:
     """Cut, encode and train as the stages do; by default a linear head on the tiny encoder's last layer.
 
@@ -69,6 +74,7 @@ def train_on_recordings(
         head: its parameters.
         ratings: whether it predicts valence and activation, instead of the classes low, middle and high.
         folds: whose test speakers differ.
+        adversarial_weight: of a speaker classifier.
     """
     settings = settings or SslSettings(clips=ClipsSettings(seconds=0.5), checkpoint=TINY_ENCODER, layers=[2])
     head = head or {"model": "linear", "l2": [1.0]}
@@ -85,7 +91,7 @@ def train_on_recordings(
         roles = {role: _utterances(audio, of_role, ratings) for role, of_role in split.items()}
         run = folder / f"heads/small/fold-{fold}/seed-1"
         run.mkdir(parents=True)
-        training = TrainingSettings(epochs=3, batch_size=4, adversarial_weight=0)
+        training = TrainingSettings(epochs=3, batch_size=4, adversarial_weight=adversarial_weight)
         job = FoldJob(
             name="small",
             head=HEADS[head["model"]][0](**head),
