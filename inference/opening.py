@@ -12,23 +12,48 @@ from features.extraction import recipe_of
 from features.kinds import open_encoder
 from features.settings import KindSettings
 from inference.predictor import Predictor, Run
-from training.checkpoint import load_head
+from training.checkpoint import StandardisedHead, load_head
 
-_RUNS = "fold-*/seed-*/config.json"
+_RUN_FILES = ("config.json", "model.safetensors")
+_LIST = "pieces.json"  # in a head's folder: the files of its runs
+_FORMAT, _FORMAT_VERSION = "emocache-head", 1
 
 
 def run_folders(folder: Path) -> list[Path]:
     """The folders of a head's runs: all of ``artifacts/heads/<head>``, or the one that is given.
 
     Raises:
-        UserError: there is no trained head.
+        UserError: there is no trained head, or a part of one is missing.
     """
-    if (folder / "config.json").exists():
-        return [folder]
-    found = sorted(path.parent for path in folder.glob(_RUNS))
-    if not found:
+    if any((folder / name).exists() for name in _RUN_FILES):
+        runs = [folder]
+    else:
+        runs = sorted(path for path in folder.glob("fold-*/seed-*") if path.is_dir())
+    if not runs:
         raise UserError(f"{folder}: no trained head here. Run `dvc repro`, or `dvc pull train`.")
-    return found
+    expected = {run / name for run in runs for name in _RUN_FILES} | _listed_files(folder)
+    if missing := sorted(str(path.relative_to(folder)) for path in expected if not path.exists()):
+        raise UserError(
+            f"{folder}: only a part of a trained head; missing:\n{listed(missing)}\nRun `dvc repro`, or copy it again."
+        )
+    return runs
+
+
+def load_run(folder: Path) -> tuple[StandardisedHead, dict]:
+    """Load one run of a head: see `training.checkpoint.load_head`.
+
+    Raises:
+        UserError: it is damaged, or written by a newer version.
+    """
+    config = _read_json(folder / "config.json")
+    if config.get("format", _FORMAT) != _FORMAT:
+        raise UserError(f"{folder / 'config.json'}: not a trained head of emocache: format {config['format']!r}.")
+    if config.get("format_version", _FORMAT_VERSION) > _FORMAT_VERSION:
+        raise UserError(
+            f"{folder}: written by a newer emocache: its format is version {config['format_version']}, and this one "
+            f"reads version {_FORMAT_VERSION}. Update emocache."
+        )
+    return load_head(folder)
 
 
 def open_head(
@@ -48,19 +73,19 @@ def open_head(
         temperatures: run -> its temperature, where that is not 1.
 
     Raises:
-        UserError: a run is damaged, or trained on other features than these settings give with this encoder.
+        UserError: a run is damaged, or trained on other features than these settings give with this encoder; or the
+            encoder is not here.
     """
-    loaded = {folder: load_head(folder) for folder in folders}
+    loaded = {folder: load_run(folder) for folder in folders}
     configs = [config for _, config in loaded.values()]
     first = configs[0]
     outputs = "targets" if "targets" in first else "classes"
     for folder, config in zip(folders, configs, strict=True):
         if any(config.get(key) != first.get(key) for key in (outputs, "layers")):
             raise UserError(f"{folder}: other {outputs} or layers than {folders[0]}. Run dvc repro train@{name}")
-    source = open_encoder(settings, device) if settings.kind != "imported" else None
+    encoder = _open_encoder(name, settings, device)
     for folder, config in zip(folders, configs, strict=True):
-        if source is not None:
-            check_recipe(str(folder), config["features"]["recipe"], settings, source)
+        check_recipe(str(folder), config["features"]["recipe"], settings, encoder)
     return Predictor(
         name=name,
         runs=[
@@ -70,7 +95,7 @@ def open_head(
         of_ratings=outputs == "targets",
         layers=first["layers"],
         settings=settings,
-        encoder=source,
+        encoder=encoder,
     )
 
 
@@ -129,6 +154,34 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(name)
+
+
+def _open_encoder(name: str, settings: KindSettings, device: torch.device) -> AudioEncoder:
+    if settings.kind == "imported":
+        raise UserError(f"{name} was trained on imported features: what makes them of a recording is not known here.")
+    try:
+        return open_encoder(settings, device)
+    except UserError as error:
+        elsewhere = "\nIf its weights are elsewhere: --checkpoint FOLDER" if settings.kind == "ssl" else ""
+        raise UserError(f"{name} needs the encoder of its features, which is not here: {error}{elsewhere}") from error
+
+
+def _listed_files(folder: Path) -> set[Path]:
+    """The files that a head's folder should hold, as far as predicting needs them."""
+    if not (folder / _LIST).exists():
+        return set()
+    files = [Path(file) for contents in _read_json(folder / _LIST).values() for file in contents.values()]
+    return {folder / file for file in files if file.name in _RUN_FILES}
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read: {error}. Run `dvc pull`, or copy it again.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: damaged. Run `dvc pull`, or copy it again.")
+    return content
 
 
 def _run_name(config: dict) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.lib.array_utils import byte_bounds
 from torch import Tensor
 
 from data.audio import SHORTEST, Excerpt, UnusableAudioError, read_waveform
@@ -22,6 +23,8 @@ from training.clips import log_mean_probabilities
 from training.prediction import predict
 
 _BATCH_SECONDS = {"cpu": 6.0, "cuda": 192.0}  # of audio that the encoder is given at once
+_HELD_SECONDS = 96.0  # of audio whose frames wait for the head at once: a head is faster on many clips than on two
+_LONGEST = 300.0  # seconds of audio that attention is given at once: its memory grows with their square
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,22 @@ class Run:
     name: str
     model: StandardisedHead
     temperature: float = 1.0
+
+
+@dataclass(frozen=True)
+class Clips:
+    """What the pipeline would encode of one recording.
+
+    Attributes:
+        pieces: waveforms float32 [num_samples], in the order of time; one, unless the head was trained on pieces.
+        start, end: the part of the recording that they cover, in seconds.
+        seconds: of the recording.
+    """
+
+    pieces: list[np.ndarray]
+    start: float
+    end: float
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -67,9 +86,6 @@ class Predictor:
         layers: that the head reads.
         settings: of the feature set.
         encoder: loaded for these settings.
-
-    Raises:
-        UserError: features that are not computed from audio.
     """
 
     def __init__(
@@ -83,10 +99,6 @@ class Predictor:
         settings: KindSettings,
         encoder: AudioEncoder,
     ):
-        if not isinstance(encoder, AudioEncoder):
-            raise UserError(
-                f"{name} was trained on features of kind {settings.kind}, which are not computed from audio here."
-            )
         self.name, self.runs, self.names, self.of_ratings = name, list(runs), list(names), of_ratings
         self.settings, self.encoder = settings, encoder
         self._layers = [encoder.layers.index(layer) for layer in layers]
@@ -130,38 +142,29 @@ class Predictor:
         """Predict waveforms, each cut as the pipeline cuts an utterance.
 
         Args:
-            waveforms: float32 [num_samples] from -1 to 1, at `sample_rate`. All are kept in memory, with their frames.
+            waveforms: float32 [num_samples] from -1 to 1, at `sample_rate`.
             on_done: called with the number of clips after each batch of the encoder.
 
         Raises:
             UserError: one that the encoder cannot take: too short, or too long.
         """
-        pieces = [
-            [from_int16(to_int16(piece)) for piece in cut_waveform(waveform, self.settings.clips).values()]
-            for waveform in waveforms
-        ]
-        if not pieces:
+        return self.predict_clips([self.cut(waveform) for waveform in waveforms], on_done)
+
+    def predict_clips(
+        self, recordings: Sequence[Clips], on_done: Callable[[int], None] = lambda count: None
+    ) -> list[Answer]:
+        """Predict recordings that are cut already; see `predict`. Frames are held of a few clips at a time only."""
+        counts = [len(recording.pieces) for recording in recordings]
+        clips = list(itertools.chain.from_iterable(recording.pieces for recording in recordings))
+        if not clips:
             return []
-        clips = list(itertools.chain.from_iterable(pieces))
-        self.encoder.check_lengths(
-            [f"clip {number + 1}" for number in range(len(clips))], [len(clip) for clip in clips]
-        )
-        with self._lock:
-            frames = _Frames(self._encode(clips, on_done))
-            predictions = [predict(model, frames, range(len(clips))) for model in self._models]
-        counts = [len(of_one) for of_one in pieces]
+        self._check_lengths([len(clip) for clip in clips])
+        outputs, attention = self._predict_each(clips, on_done)
         outputs = torch.stack(
-            [
-                self._of_utterances(prediction.outputs, run.temperature, counts)
-                for prediction, run in zip(predictions, self.runs, strict=True)
-            ]
+            [self._of_utterances(rows, run.temperature, counts) for rows, run in zip(outputs, self.runs, strict=True)]
         ).mean(dim=0)
-        attention = _mean_attention([prediction.attention for prediction in predictions])
         firsts = itertools.accumulate(counts[:-1], initial=0)
-        return [
-            Answer(row.numpy(), None if attention is None else attention[first])
-            for row, first in zip(outputs, firsts, strict=True)
-        ]
+        return [Answer(row.numpy(), attention[first]) for row, first in zip(outputs, firsts, strict=True)]
 
     def predict_file(self, audio: Path | Excerpt) -> Answer:
         """Predict a recording, or a part of one.
@@ -169,17 +172,64 @@ class Predictor:
         Raises:
             UnusableAudioError: it cannot be used, and why.
         """
-        waveform = read_waveform(audio, self.sample_rate)
-        if not to_int16(waveform).any():
-            raise UnusableAudioError("silent: every sample is zero")
+        return self.predict_clips([self.read(audio)])[0]
+
+    def read(self, audio: Path | Excerpt) -> Clips:
+        """Decode a recording, or a part of one, and cut it as the pipeline cuts an utterance.
+
+        Raises:
+            UnusableAudioError: it cannot be predicted, and why.
+        """
+        clips = self.cut(read_waveform(audio, self.sample_rate))
+        if not any(piece.any() for piece in clips.pieces):
+            raise UnusableAudioError("silent: every sample of the part that the head is given is zero")
         try:
-            return self.predict([waveform])[0]
+            self._check_lengths([len(piece) for piece in clips.pieces])
         except UserError as error:
             raise UnusableAudioError(str(error)) from error
+        return clips
+
+    def cut(self, waveform: np.ndarray) -> Clips:
+        """Cut a waveform float32 [num_samples] as the pipeline cuts an utterance, and round it as clips are stored."""
+        waveform = np.ascontiguousarray(waveform)
+        parts = list(cut_waveform(waveform, self.settings.clips).values())
+        origin = byte_bounds(waveform)[0]
+        start = (byte_bounds(parts[0])[0] - origin) / waveform.itemsize  # parts are views of the waveform
+        end = (byte_bounds(parts[-1])[1] - origin) / waveform.itemsize
+        return Clips(
+            [from_int16(to_int16(part)) for part in parts],
+            *(samples / self.sample_rate for samples in (start, end, len(waveform))),
+        )
 
     def is_long_enough(self, num_samples: int) -> bool:
         """Whether a waveform of as many samples at `sample_rate` can be predicted."""
         return num_samples >= SHORTEST * self.sample_rate and self.encoder.num_frames(num_samples) > 0
+
+    def _check_lengths(self, num_samples: Sequence[int]) -> None:
+        """Refuse clips that the encoder cannot take."""
+        self.encoder.check_lengths([f"clip {number}" for number in range(1, len(num_samples) + 1)], num_samples)
+        longest = max(num_samples) / self.sample_rate
+        if self.settings.kind == "ssl" and longest > _LONGEST:
+            raise UserError(
+                f"too long: {longest:,.0f} s at once, where the encoder is given {_LONGEST:.0f} s at most; predict it "
+                "window by window (--hop)"
+            )
+
+    def _predict_each(
+        self, clips: list[np.ndarray], on_done: Callable[[int], None]
+    ) -> tuple[list[Tensor], list[np.ndarray | None]]:
+        """Each run's outputs [M, C] of clips, and the attention on each clip's frames."""
+        outputs = [torch.zeros(len(clips), len(self.names)) for _ in self.runs]
+        attention: list[np.ndarray | None] = [None] * len(clips)
+        for frames in self._encoded(clips, on_done):
+            with self._lock:
+                predictions = [predict(model, _Frames(frames), list(frames)) for model in self._models]
+            for of_run, prediction in zip(outputs, predictions, strict=True):
+                of_run[list(frames)] = prediction.outputs
+            means = _mean_attention([prediction.attention for prediction in predictions])
+            for index, mean in zip(frames, means or (), strict=bool(means)):
+                attention[index] = mean
+        return outputs, attention
 
     def _of_utterances(self, outputs: Tensor, temperature: float, counts: list[int]) -> Tensor:
         """Outputs [M, C] of pieces -> probabilities or ratings of utterances, float64 [N, C]."""
@@ -187,17 +237,23 @@ class Predictor:
             return torch.stack([rows.mean(dim=0) for rows in outputs.double().split(counts)])
         return log_mean_probabilities(outputs.double() / temperature, counts).exp()
 
-    def _encode(self, clips: list[np.ndarray], on_done: Callable[[int], None]) -> list[Tensor]:
-        """The layers that the head reads of each clip [L, T, D], rounded as the store rounds them."""
-        frames: list[Tensor] = [None] * len(clips)
+    def _encoded(self, clips: list[np.ndarray], on_done: Callable[[int], None]) -> Iterator[dict[int, Tensor]]:
+        """The layers that the head reads of some clips at a time, by their indices: [L, T, D], as the store rounds."""
+        held, seconds = {}, 0.0
         for indices, num_frames in self._batches(clips):
-            encoded = self.encoder.encode([self.encoder.prepare(clips[index]) for index in indices])
+            inputs = [self.encoder.prepare(clips[index]) for index in indices]
+            with self._lock:
+                encoded = self.encoder.encode(inputs)
             layers = [encoded[layer][:, :num_frames].numpy() for layer in self._layers]
-            rounded = [_as_stored(layer, self.settings.storage) for layer in layers]
-            for row, index in enumerate(indices):
-                frames[index] = torch.from_numpy(np.stack([layer[row] for layer in rounded])).to(self.encoder.device)
+            rounded = np.stack([_as_stored(layer, self.settings.storage) for layer in layers], axis=1)
+            held |= zip(indices, torch.from_numpy(rounded).to(self.encoder.device), strict=True)
+            seconds += sum(len(clips[index]) for index in indices) / self.sample_rate
             on_done(len(indices))
-        return frames
+            if seconds >= _HELD_SECONDS:
+                yield held
+                held, seconds = {}, 0.0
+        if held:
+            yield held
 
     def _batches(self, clips: list[np.ndarray]) -> Iterator[tuple[list[int], int]]:
         """Indices of clips of the same number of frames, and that number."""
@@ -212,9 +268,9 @@ class Predictor:
 
 
 class _Frames:
-    """Frames in memory, as heads are given them; see `training.batches.FrameSource`."""
+    """Frames of clips in memory, as heads are given them; see `training.batches.FrameSource`."""
 
-    def __init__(self, frames: list[Tensor]):
+    def __init__(self, frames: dict[int, Tensor]):
         self._frames = frames
 
     def gather(self, identifiers: Sequence[int]) -> tuple[Tensor, Tensor]:
