@@ -34,7 +34,7 @@ class Run:
     Attributes:
         name: ``fold-0/seed-1``.
         model: in evaluation mode.
-        temperature: by which its logits are divided; 1 leaves them as they are.
+        temperature: by which the logits of an utterance are divided; 1 leaves them as they are.
     """
 
     name: str
@@ -235,7 +235,8 @@ class Predictor:
         """Outputs [M, C] of pieces -> probabilities or ratings of utterances, float64 [N, C]."""
         if self.of_ratings:
             return torch.stack([rows.mean(dim=0) for rows in outputs.double().split(counts)])
-        return log_mean_probabilities(outputs.double() / temperature, counts).exp()
+        logits = log_mean_probabilities(outputs.double(), counts)
+        return logits.exp() if temperature == 1 else (logits / temperature).softmax(dim=1)
 
     def _encoded(self, clips: list[np.ndarray], on_done: Callable[[int], None]) -> Iterator[dict[int, Tensor]]:
         """The layers that the head reads of some clips at a time, by their indices: [L, T, D], as the store rounds."""
