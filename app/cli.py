@@ -178,6 +178,40 @@ def pack(
     )
 
 
+@app.command()
+def live(
+    head: Annotated[Path | None, typer.Option(help="The folder of a head or run, its name, or a packed model.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A recording to play instead of a microphone.")] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="Open no window; print one line per hop.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="With --file --headless: do not wait for the clock.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --headless: one JSON object per line.")] = False,
+    microphone: Annotated[str | None, typer.Option(help="Its number, or a part of its name.")] = None,
+    list_devices: Annotated[bool, typer.Option("--list-devices", help="List the microphones of this machine.")] = False,
+    hop: Annotated[float, typer.Option(min=0.1, max=60, help="Seconds from one window to the next.")] = 0.5,
+    window: Annotated[
+        float | None, typer.Option(min=0.1, max=60, help="Seconds to analyse; by default what the head was trained on.")
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(metavar="HISTORY.CSV", help="Write one row per window as it comes.")
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="The encoder's weights, if not where params.yaml says.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Predict while someone speaks: a window with bars and a timeline, or one line per hop.
+
+    Examples: ser live; ser live --head gru --microphone USB; ser live --file speech.wav --headless --fast
+    """
+    from app.live import LiveOptions, describe_microphones, run_live
+
+    if list_devices:
+        print(describe_microphones(as_json))
+        return
+    options = LiveOptions(file, microphone, hop, window, save, as_json, fast)
+    run_live(options, headless, head, device, checkpoint)
+
+
 @corpus.command("check")
 def corpus_check(
     name: Annotated[str, typer.Argument(help="The corpus at corpora/NAME, in params.yaml or being drafted here.")],

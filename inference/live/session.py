@@ -284,6 +284,8 @@ class LiveSession:
             message = f"Too slow: {share:.0%} of the last windows were dropped. Choose a longer hop or a faster head."
         elif clipped >= _CLIPPED:
             state, message = State.CLIPPING, f"Too loud: {clipped:.1%} of the samples are clipped. Turn the level down."
+        elif silent and not samples.any():
+            state, message = State.SILENCE, "Silence: every sample is zero. Is the microphone muted, or not allowed?"
         elif silent:
             state, message = State.SILENCE, f"Silence: nothing is louder than {self._silence_db:.0f} dB."
         else:
@@ -357,3 +359,9 @@ def _sentence(error: Exception) -> str:
     """What an exception says, or its name."""
     text = str(error).strip() or type(error).__name__
     return text if text.endswith(".") else f"{text}."
+
+
+def warm_up(predictor: Predictor, seconds: float) -> None:
+    """Predict some noise once: the first prediction takes several times as long as those after it."""
+    noise = np.random.default_rng(1).normal(0, 0.1, round(seconds * predictor.sample_rate)).astype(np.float32)
+    predictor.predict([noise])
