@@ -1,6 +1,8 @@
 """One audio file -> one waveform."""
 
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,10 @@ SHORTEST = 0.025  # seconds: one frame of any wav2vec-like encoder
 
 class UnusableAudioError(Exception):
     """An audio file that cannot be used, and why."""
+
+
+class SilentAudioError(UnusableAudioError):
+    """Audio of zeros only."""
 
 
 @dataclass(frozen=True)
@@ -82,18 +88,37 @@ def read_waveform(audio: Path | Excerpt, sample_rate: int) -> np.ndarray:
             or channels that cancel each other out.
     """
     excerpt = audio if isinstance(audio, Excerpt) else Excerpt(audio)
-    path = excerpt.path
+    with open_audio(excerpt.path) as file:
+        return read_excerpt(file, excerpt, sample_rate)
+
+
+@contextmanager
+def open_audio(path: Path) -> Iterator[soundfile.SoundFile]:
+    """Open a file to read from.
+
+    Raises:
+        UnusableAudioError: unreadable, or truncated.
+    """
     missing = _missing_wav_bytes(path)
     if missing:
         raise UnusableAudioError(f"truncated: {missing:,} bytes of audio are missing at the end")
     try:
-        with soundfile.SoundFile(path) as file:
-            source_rate = file.samplerate
-            first, last = excerpt.frames(file.frames, source_rate)
-            promised = last - first
-            if first:
-                file.seek(first)
-            samples = file.read(promised, dtype="float32", always_2d=True)
+        file = soundfile.SoundFile(path)
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        raise UnusableAudioError(f"unreadable: {_first_line(error)}") from error
+    with file:
+        yield file
+
+
+def read_excerpt(file: soundfile.SoundFile, excerpt: Excerpt, sample_rate: int) -> np.ndarray:
+    """Decode a part of an open file; see `read_waveform`."""
+    source_rate = file.samplerate
+    try:
+        first, last = excerpt.frames(file.frames, source_rate)
+        promised = last - first
+        if first != file.tell():
+            file.seek(first)
+        samples = file.read(promised, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError) as error:
         raise UnusableAudioError(f"unreadable: {_first_line(error)}") from error
     if not len(samples):
@@ -105,7 +130,7 @@ def read_waveform(audio: Path | Excerpt, sample_rate: int) -> np.ndarray:
     if (peak := np.abs(samples).max()) > LOUDEST:
         raise UnusableAudioError(f"out of range: samples up to {peak:.3g}, where full scale is 1")
     if not samples.any():
-        raise UnusableAudioError("silent: every sample is zero")
+        raise SilentAudioError("silent: every sample is zero")
     waveform = _mono(samples)
     if _loudness(waveform) < QUIETEST_MIX * max(map(_loudness, samples.T)):
         raise UnusableAudioError(
