@@ -212,6 +212,32 @@ def live(
     run_live(options, headless, head, device, checkpoint)
 
 
+@app.command()
+def export(
+    head: Annotated[
+        Path | None,
+        typer.Option("--head", help="A head's name or folder, one of its runs, or a pack; by default the best head."),
+    ] = None,
+    runs: Annotated[
+        str | None,
+        typer.Option(
+            "--runs", metavar="FOLD/SEED,...", help="Such as fold-0/seed-1; several answer with their mean; all."
+        ),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", help="A folder; exports/HEAD by default.")] = None,
+    head_only: Annotated[bool, typer.Option("--head-only", help="Leave the encoder out.")] = False,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Of onnxruntime and torch.")] = 1,
+    checkpoint: Annotated[
+        str | None, typer.Option("--checkpoint", help="The encoder's folder, if it is not where params.yaml says.")
+    ] = None,
+) -> None:
+    """Write a trained head, and its encoder with it, as ONNX files; exit status 1 if they differ from torch."""
+    from app.export import Request, describe, export_head
+
+    request = Request(head, runs, output, not head_only, threads, checkpoint)
+    print(describe(*export_head(request, lambda text: print(text, file=sys.stderr))))
+
+
 @corpus.command("check")
 def corpus_check(
     name: Annotated[str, typer.Argument(help="The corpus at corpora/NAME, in params.yaml or being drafted here.")],

@@ -100,7 +100,7 @@ class Predictor:
         encoder: AudioEncoder,
     ):
         self.name, self.runs, self.names, self.of_ratings = name, list(runs), list(names), of_ratings
-        self.settings, self.encoder = settings, encoder
+        self.settings, self.encoder, self.layers = settings, encoder, list(layers)
         self._layers = [encoder.layers.index(layer) for layer in layers]
         self._models = [run.model.to(encoder.device).eval() for run in runs]
         self._lock = threading.Lock()

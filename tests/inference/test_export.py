@@ -1,0 +1,179 @@
+"""An exported file gives what torch gives, whatever the batch and the length; one that does not is not left behind."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from data.clips import ClipsSettings, open_clips
+from data.errors import UserError
+from features.encoder import clips_in
+from features.ssl import SslSettings
+from features.store import FeatureSet
+from inference.export import bundle, graphs
+from inference.export.bundle import HEAD, MODEL, export_runs, in_float32, new_bundle
+from inference.export.graphs import OnnxModel, write_head
+from inference.export.heads import HeadGraph
+from inference.export.material import Material, Utterance
+from inference.export.parity import Answers, measure_parity
+from inference.export.trying import head_in_torch
+from inference.opening import open_head, run_folders
+from inference.predictor import Run
+from models import HEADS
+from models.building import build_head
+from tests.builders import TINY_ENCODER, write_whisper
+from tests.models.test_heads import VARIANTS
+from tests.trained_heads import TrainedHead, train_on_recordings
+from training.checkpoint import RatingScale, StandardisedHead
+
+pytestmark = pytest.mark.extras
+
+LAYERS, DIMENSION, CLASSES = 2, 12, 4
+GRU = {"model": "gru", "hidden_size": 6, "num_layers": 2, "attention": "dot", "layers": "all"}
+
+
+def random_run(variant, temperature=1.0, ratings=False) -> Run:
+    settings = HEADS[variant["model"]][0](**variant)
+    head = build_head(settings, DIMENSION, CLASSES, LAYERS, num_speakers=3).eval()
+    scale = RatingScale(torch.randn(CLASSES), torch.rand(CLASSES) + 0.5) if ratings else None
+    mean, deviation = torch.randn(LAYERS, DIMENSION), torch.rand(LAYERS, DIMENSION) + 0.5
+    return Run("fold-0/seed-1", StandardisedHead(head, mean, deviation, scale).eval(), temperature)
+
+
+def largest_difference(runs, ratings, path) -> float:
+    file = OnnxModel(path)
+    batches = []
+    for size, num_frames in ((1, 1), (1, 30), (3, 1), (4, 17)):
+        frames, lengths = torch.randn(size, LAYERS, num_frames, DIMENSION), torch.arange(size) % num_frames + 1
+        for row, length in zip(frames, lengths, strict=True):
+            row[:, length:] = 0
+        got = file.run(frames=frames.numpy(), lengths=lengths.numpy())
+        expected = head_in_torch(runs, ratings, frames, lengths)
+        batches.append(Answers(tuple(frames.shape), expected, got["ratings" if ratings else "probabilities"]))
+        output = runs[0].model(frames, lengths)
+        if len(runs) == 1:
+            np.testing.assert_allclose(got["embedding"], output.embedding.detach(), atol=1e-5)
+        if output.attention is not None:
+            np.testing.assert_allclose(got["attention"].sum(axis=1), 1, atol=1e-5)
+            padding = lengths[:, None] <= torch.arange(num_frames)
+            assert (got["attention"][padding.numpy()] == 0).all()
+    return measure_parity(batches, ratings).largest
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: "-".join(map(str, variant.values())))
+def test_every_head_gives_the_same_for_any_batch_and_length(variant, tmp_path):
+    run = random_run(variant, temperature=1.7)
+    write_head(HeadGraph([run], of_ratings=False), tmp_path / HEAD)
+    assert largest_difference([run], False, tmp_path / HEAD) < 1e-5
+
+
+@pytest.mark.parametrize("ratings", [False, True])
+def test_several_runs_answer_with_their_mean(ratings, tmp_path):
+    runs = [random_run(GRU, temperature, ratings) for temperature in (0.5, 2.0)]
+    write_head(HeadGraph(runs, ratings), tmp_path / HEAD)
+    assert largest_difference(runs, ratings, tmp_path / HEAD) < 1e-5
+
+
+class Recordings(Material):
+    """The test utterances of a head that was trained on a few recordings."""
+
+    has_waveforms = True
+
+    def __init__(self, trained: TrainedHead, layers):
+        self._features = FeatureSet(trained.folder.parents[1] / "features")
+        self._clips = {clip.key: clip for clip in clips_in(open_clips(trained.folder.parents[1] / "clips/all.h5"))}
+        self._layers = layers
+
+    def utterances(self, speaker="s0"):
+        ids = [identifier for identifier in self._features.ids if identifier.startswith(speaker)]
+        names = ("low", "middle", "high")
+        return [Utterance(name, speaker, names[int(name[-1])], tuple(self._features.clips_of(name))) for name in ids]
+
+    def frames(self, key):
+        return self._features.gather([key], self._layers)[0][0]
+
+    def waveform(self, key):
+        return self._clips[key].samples
+
+
+def export(trained: TrainedHead, folder, **options):
+    opened = open_head("small", run_folders(trained.folder), trained.settings, torch.device("cpu"))
+    predictor = in_float32(opened, opened.runs)
+    material = Recordings(trained, predictor.layers)
+    with new_bundle(folder) as partial:
+        return export_runs(predictor, predictor.runs, material, material.utterances(), partial, **options)
+
+
+def ssl(folder, **settings) -> SslSettings:
+    clips = ClipsSettings(seconds=0.5)
+    return SslSettings(**{"clips": clips, "checkpoint": TINY_ENCODER, "layers": [1, 2], **settings})
+
+
+def whisper(folder, **settings) -> SslSettings:
+    write_whisper(folder / "whisper", seconds=2)
+    return ssl(folder, checkpoint=str(folder / "whisper"), layers="all", **settings)
+
+
+ENCODERS = {
+    "hubert": (ssl, {}),
+    "hubert padded": (ssl, {"pad": "before", "storage": "float32"}),
+    "hubert in pieces, int8": (ssl, {"clips": ClipsSettings(seconds=0.3, crop="segments"), "storage": "int8"}),
+    "hubert, ratings": (ssl, {}),
+    "whisper": (whisper, {}),
+    "whisper, full context": (whisper, {"context": "full"}),
+}
+
+
+@pytest.mark.parametrize("case", ENCODERS)
+def test_encoder_and_head_give_from_waveforms_what_the_predictor_gives(case, tmp_path):
+    settings, changes = ENCODERS[case]
+    trained = train_on_recordings(tmp_path, settings(tmp_path, **changes), GRU, ratings="ratings" in case)
+    exported = export(trained, tmp_path / "out")
+    assert exported.parity[MODEL].answers >= 6
+    assert exported.parity[MODEL].shapes >= 4  # batches of one and three, from a single frame to the whole clip
+    assert exported.parity[MODEL].largest < 5e-4
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["head.onnx", "model.json", "model.onnx"]
+
+
+def test_a_file_that_differs_from_torch_is_refused_and_nothing_is_left(tmp_path, monkeypatch):
+    trained = train_on_recordings(tmp_path, ssl(tmp_path), GRU)
+    whole = export(trained, tmp_path / "out", with_encoder=False)
+    before = (tmp_path / "out" / HEAD).read_bytes()
+
+    def write_another(graph, path):
+        graph = copy.deepcopy(graph)
+        graph.temperatures = [1.05]
+        graphs.write_head(graph, path)
+
+    monkeypatch.setattr(bundle, "write_head", write_another)
+    for folder in ("out", "new"):
+        with pytest.raises(UserError, match=r"head\.onnx does not give what torch gives: outputs differ by up to"):
+            export(trained, tmp_path / folder, with_encoder=False)
+    assert whole.parity[HEAD].holds
+    assert (tmp_path / "out" / HEAD).read_bytes() == before
+    assert not (tmp_path / "new").exists()
+    assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
+
+
+def test_what_is_not_an_export_is_not_replaced(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match="is no export"), new_bundle(tmp_path / "out"):
+        pass
+    assert (tmp_path / "out" / "thesis.tex").exists()
+
+
+def test_the_description_says_what_a_stranger_needs(tmp_path):
+    trained = train_on_recordings(tmp_path, ssl(tmp_path))
+    export(trained, tmp_path / "out", with_encoder=False)
+    said = json.loads((tmp_path / "out/model.json").read_text())
+    assert said["classes"] == ["low", "middle", "high"]
+    assert (said["sample_rate"], said["clips"], said["shortest_samples"]) == (
+        16000,
+        {"seconds": 0.5, "crop": "start"},
+        400,
+    )
+    assert said["frames"]["layers"] == [2]
+    assert len(said["encoder"]["weights"]) == 64
