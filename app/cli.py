@@ -238,6 +238,43 @@ def export(
     print(describe(*export_head(request, lambda text: print(text, file=sys.stderr))))
 
 
+@app.command()
+def serve(
+    head: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--head", help="A head's name or folder, or a pack; may be repeated. By default all heads that are trained."
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 for any free one.")] = 8800,
+    token: Annotated[
+        str | None,
+        typer.Option("--token", help="What clients must know; else EMOCACHE_TOKEN. Made up where one is needed."),
+    ] = None,
+    certificate: Annotated[Path | None, typer.Option("--certificate", help="A PEM file, for HTTPS.")] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="Its private key, a PEM file.")] = None,
+    max_megabytes: Annotated[float, typer.Option("--max-megabytes", min=0.001, help="Of one upload.")] = 25,
+    max_seconds: Annotated[float, typer.Option("--max-seconds", min=0.1, help="Of one recording.")] = 600,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds that one request may take.")] = 60,
+    max_requests: Annotated[int, typer.Option("--max-requests", min=1, help="Answered or waiting at once.")] = 64,
+    max_live: Annotated[int, typer.Option("--max-live", min=1, help="Microphones listened to at once.")] = 4,
+    checkpoint: Annotated[
+        str | None, typer.Option("--checkpoint", help="The encoder's folder, if it is not where params.yaml says.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Serve heads over HTTP, with a page that listens to the browser's microphone: docs/serve.md.
+
+    Examples: `ser serve`; `ser serve --head gru --port 9000`; curl --form file=@speech.wav http://127.0.0.1:8800/predict
+    """
+    from app.serve.command import Options, run_server
+
+    limits = {"max_megabytes": max_megabytes, "max_seconds": max_seconds, "timeout": timeout}
+    limits |= {"most_requests": max_requests, "most_sessions": max_live}
+    run_server(head or [], device, checkpoint, Options(host, port, token, certificate, key, **limits))
+
+
 @corpus.command("check")
 def corpus_check(
     name: Annotated[str, typer.Argument(help="The corpus at corpora/NAME, in params.yaml or being drafted here.")],
