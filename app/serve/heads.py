@@ -6,6 +6,8 @@ from pathlib import Path
 
 from data.errors import UserError, nearest
 from inference import Predictor
+from inference.live import warm_up
+from inference.timeline import window_length
 
 
 class NoSuchHeadError(Exception):
@@ -84,6 +86,7 @@ class Heads:
     def _open(self, name: str) -> None:
         with self._one_at_a_time:
             predictor = self._load(self._places[name])
+            warm_up(predictor, window_length(predictor))
             for other in self._ready.values():
                 if other.settings == predictor.settings and other.encoder.recipe == predictor.encoder.recipe:
                     predictor.encoder = other.encoder

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Query, Request, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -19,6 +19,7 @@ from app.serve.answering import Question, answer
 from app.serve.desk import Desk, FullError, Visit
 from app.serve.guard import Guard, respond
 from app.serve.heads import Heads, NoSuchHeadError, NotReadyError
+from app.serve.listening import Listeners
 from app.serve.logs import RequestLog
 from app.serve.options import Options
 from app.serve.receiving import ClientLeftError, received
@@ -70,6 +71,7 @@ class Server:
         self.heads, self.options = heads, options
         self.line = WaitingLine()
         self.desk = Desk(options.most_requests)
+        self.listeners = Listeners(heads, self.line, options)
         self._folder = tempfile.TemporaryDirectory(prefix="emocache-serve-")
         self.folder = Path(self._folder.name)
 
@@ -117,7 +119,13 @@ def build_app(heads: Heads, options: Options) -> FastAPI:
 
     @app.get("/health", summary="Whether the server is ready, and how many wait")
     def health() -> dict:
-        return {"ready": True, "head": heads.first, "waiting": server.desk.taken, "places": server.desk.places}
+        return {
+            "ready": True,
+            "head": heads.first,
+            "waiting": server.desk.taken,
+            "places": server.desk.places,
+            "listening": server.listeners.count,
+        }
 
     @app.get("/info", summary="The heads, their classes, the encoder and the limits")
     def info(head: Annotated[str | None, Query(description="A head's name; the first without one.")] = None) -> dict:
@@ -155,6 +163,10 @@ def build_app(heads: Heads, options: Options) -> FastAPI:
             return await _answer_in_time(request, server, visit, predictor, question)
         finally:
             visit.leave()
+
+    @app.websocket("/live")
+    async def live(socket: WebSocket) -> None:
+        await server.listeners.listen(socket)
 
     return app
 

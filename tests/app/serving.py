@@ -1,14 +1,16 @@
 """A server in a thread of its own, and recordings to send it."""
 
 import contextlib
+import io
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+import httpx
+import soundfile
 import uvicorn
 
 from app.serve.connections import ImpatientProtocol
@@ -16,8 +18,9 @@ from app.serve.heads import Heads
 from app.serve.options import Options
 from app.serve.web import build_app
 from inference import Predictor
-from inference.opening import open_head, run_folders
-from tests.trained_heads import TrainedHead
+from tests.builders import tone
+
+TOKEN = "a-token-of-tests"
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,10 @@ class Running:
         return int(self.url.rpartition(":")[2])
 
 
-def open_small(trained: TrainedHead) -> Predictor:
-    """A head that was trained on recordings."""
-    return open_head("small", run_folders(trained.folder), trained.settings, torch.device("cpu"))
-
-
 @contextlib.contextmanager
-def running(load, options: Options | None = None, places: tuple[str, ...] = ("small",)) -> Iterator[Running]:
+def running(
+    load: Callable[[Path], Predictor], options: Options | None = None, places: tuple[str, ...] = ("small",)
+) -> Iterator[Running]:
     """Run a server as `app.serve.running` does, at any free port."""
     options = options or Options()
     app = build_app(Heads([Path(place) for place in places], load), options)
@@ -68,3 +68,28 @@ def running(load, options: Options | None = None, places: tuple[str, ...] = ("sm
             server.should_exit = True
             thread.join(timeout=10)
             assert not thread.is_alive(), "the server does not stop"
+
+
+def wav(seconds: float = 0.5, frequency: float = 220.0, **how) -> bytes:
+    """The bytes of a recording."""
+    file = io.BytesIO()
+    soundfile.write(file, tone(seconds, frequency=frequency), 16000, format="WAV", **how)
+    return file.getvalue()
+
+
+def post(server: Running, content: bytes, name: str = "a.wav", query: str = "", **how) -> httpx.Response:
+    """Ask for a prediction, with a form."""
+    return httpx.post(f"{server.url}/predict{query}", files={"file": (name, content)}, timeout=60, **how)
+
+
+def probabilities(answer: dict) -> list[float]:
+    """Of the classes, in their order."""
+    return [value for name, value in answer.items() if name.startswith("p_")]
+
+
+def wait_until(condition, seconds: float = 20) -> None:
+    """Wait for something that happens elsewhere."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it does not happen"
+        time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""`ser serve` gives everybody their own right answer, and nobody anything else."""
+"""`ser serve` over HTTP: everybody gets their own right answer, and nobody anything else."""
 
 import concurrent.futures
 import io
@@ -7,59 +7,25 @@ import logging
 import socket
 import struct
 import threading
-import time
 import zipfile
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
 
 from app.serve.options import Options
 from data.audio import Excerpt
-from data.clips import ClipsSettings
 from data.errors import UserError
-from features.mfcc import MfccSettings
-from tests.app.serving import Running, open_small, running
-from tests.builders import tone
-from tests.trained_heads import train_on_recordings
-
-httpx = pytest.importorskip("httpx")
+from tests.app.serving import TOKEN, post, probabilities, running, wait_until, wav
 
 pytestmark = pytest.mark.extras
-
-MFCC = MfccSettings(clips=ClipsSettings(seconds=0.5), n_fft=512, delta_orders=[0, 1])
-GRU = {"model": "gru", "hidden_size": 6, "num_layers": 1, "attention": "dot"}
-TOKEN = "a-token-of-tests"
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    return train_on_recordings(tmp_path_factory.mktemp("served"), MFCC, GRU)
-
-
-@pytest.fixture(scope="module")
-def predictor(trained):
-    return open_small(trained)
 
 
 @pytest.fixture(scope="module")
 def server(predictor):
     with running(lambda _: predictor, Options(max_megabytes=1, max_seconds=20)) as server:
         yield server
-
-
-def wav(seconds: float = 0.5, frequency: float = 220.0, **how) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, tone(seconds, frequency=frequency), 16000, format="WAV", **how)
-    return file.getvalue()
-
-
-def post(server: Running, content: bytes, name: str = "a.wav", query: str = "", **how) -> httpx.Response:
-    return httpx.post(f"{server.url}/predict{query}", files={"file": (name, content)}, timeout=60, **how)
-
-
-def probabilities(answer: dict) -> list[float]:
-    return [value for name, value in answer.items() if name.startswith("p_")]
 
 
 class Slow:
@@ -76,13 +42,6 @@ class Slow:
         self.counts.append(len(recordings))
         assert self.may_go_on.wait(timeout=30)
         return self.predictor.predict_clips(recordings, on_done)
-
-
-def wait_until(condition, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it does not happen"
-        time.sleep(0.01)
 
 
 def test_fifty_clients_at_once_get_the_answers_of_their_own_files(predictor, server, tmp_path):

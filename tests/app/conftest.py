@@ -1,0 +1,25 @@
+"""A small trained head for the tests of `ser serve`, which are left out where its packages are not installed."""
+
+import importlib.util
+
+import pytest
+import torch
+
+from data.clips import ClipsSettings
+from features.mfcc import MfccSettings
+from inference import Predictor
+from inference.opening import open_head, run_folders
+from tests.trained_heads import train_on_recordings
+
+_PACKAGES = ("fastapi", "httpx", "uvicorn", "websockets")
+
+collect_ignore_glob = [] if all(importlib.util.find_spec(name) for name in _PACKAGES) else ["test_serve*.py"]
+
+
+@pytest.fixture(scope="session")
+def predictor(tmp_path_factory) -> Predictor:
+    """A small head with attention, on MFCCs of half a second."""
+    settings = MfccSettings(clips=ClipsSettings(seconds=0.5), n_fft=512, delta_orders=[0, 1])
+    head = {"model": "gru", "hidden_size": 6, "num_layers": 1, "attention": "dot"}
+    trained = train_on_recordings(tmp_path_factory.mktemp("served"), settings, head)
+    return open_head("small", run_folders(trained.folder), settings, torch.device("cpu"))
