@@ -25,6 +25,7 @@ app.add_typer(store, name="store")
 corpus = typer.Typer(help="Corpora: what is in one, and what may be wrong with it.", no_args_is_help=True)
 app.add_typer(corpus, name="corpus")
 _FEATURES = ARTIFACTS / "features"
+_WITHOUT_PROJECT = {"card", "live", "predict", "serve"}  # a packed model is enough for them
 
 
 @app.command()
@@ -145,6 +146,51 @@ def score(
     from app.scoring import score as score_predictions  # imports matplotlib
 
     print(f"report: {score_predictions(file, name, task)}")
+
+
+@app.command()
+def predict(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILES...", help="Recordings, folders, or - for names on standard input.")
+    ],
+    head: Annotated[
+        Path | None,
+        typer.Option(help="A head's name or folder, one of its runs, or a packed model; by default the best head."),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="table, csv, json, jsonl, textgrid, audacity; by default a table on a terminal, else csv."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="A file; of textgrid and audacity a folder, with one file per recording.")
+    ] = None,
+    hop: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="A timeline: a window every so many seconds, as long as the head's clips."),
+    ] = None,
+    smooth: Annotated[float, typer.Option(min=0, help="With --hop: average the windows within so many seconds.")] = 0.0,
+    speech: Annotated[bool, typer.Option("--speech", help="With --hop: predict only windows with speech.")] = False,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="The encoder's weights, if not where params.yaml says.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where to compute: auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Predict recordings with a trained head; exit status 1 if one of them could not be predicted.
+
+    Examples: ser predict *.wav; ser predict recordings --head gru --output all.csv;
+    ser predict interview.mp3 --hop 1 --smooth 3 --format textgrid --output interview.TextGrid
+    """
+    from app.predict import Timeline, run
+
+    if hop is None and (smooth or speech):
+        raise UserError(f"{'--smooth' if smooth else '--speech'} is about a timeline: add --hop, such as --hop 1")
+    windowed = None if hop is None else Timeline(hop, smooth, speech)
+    form = "json" if as_json else form
+    ended = run(files, head=head, device=device, checkpoint=checkpoint, windowed=windowed, form=form, output=output)
+    raise typer.Exit(ended)
 
 
 @app.command()
@@ -350,7 +396,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     with readable_errors(debug):
-        if not Path("dvc.yaml").exists():
+        if not Path("dvc.yaml").exists() and not _WITHOUT_PROJECT.intersection(sys.argv[1:2]):
             raise UserError("run this in the project's folder, the one that contains dvc.yaml")
         app()
 

@@ -102,9 +102,15 @@ def validation_score(name: str) -> tuple[str, float] | None:
     """
     scores = []
     for path in sorted(head_folder(name).glob("fold-*/seed-*/config.json")):
-        config = json.loads(path.read_text())
-        metric = "ccc" if "targets" in config else "ua"
-        best = pd.read_csv(path.with_name("history.csv")).set_index("epoch").loc[config["best_epoch"]]
+        try:
+            config = json.loads(path.read_text())
+            metric = "ccc" if "targets" in config else "ua"
+            best = pd.read_csv(path.with_name("history.csv")).set_index("epoch").loc[config["best_epoch"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path.parent}: half-written or damaged, so that no best head can be chosen: {error}. Run "
+                "`dvc repro`, or say which head with --head."
+            ) from error
         scores.append(float(best.get(f"validation_{metric}", -1.0)))
     return (metric, sum(scores) / len(scores)) if scores else None
 

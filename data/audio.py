@@ -1,5 +1,6 @@
 """One audio file -> one waveform."""
 
+import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,7 +104,7 @@ def open_audio(path: Path) -> Iterator[soundfile.SoundFile]:
     if missing:
         raise UnusableAudioError(f"truncated: {missing:,} bytes of audio are missing at the end")
     try:
-        file = soundfile.SoundFile(path)
+        file = soundfile.SoundFile(os.fsencode(path))
     except (soundfile.SoundFileError, RuntimeError) as error:
         raise UnusableAudioError(f"unreadable: {_first_line(error)}") from error
     with file:

@@ -23,7 +23,7 @@ from training.clips import log_mean_probabilities
 from training.prediction import predict
 
 _BATCH_SECONDS = {"cpu": 6.0, "cuda": 192.0}  # of audio that the encoder is given at once
-_HELD_SECONDS = 96.0  # of audio whose frames wait for the head at once: a head is faster on many clips than on two
+_HELD_SECONDS = 48.0  # of audio whose frames wait for the head at once: a head is faster on many clips than on two
 _LONGEST = 300.0  # seconds of audio that attention is given at once: its memory grows with their square
 
 
@@ -132,6 +132,11 @@ class Predictor:
         return self.settings.clips.seconds
 
     @property
+    def seconds_at_once(self) -> float:
+        """Of audio that are predicted fastest together."""
+        return max(_HELD_SECONDS, _BATCH_SECONDS[self.encoder.device.type])
+
+    @property
     def cautions(self) -> list[str]:
         """What a reader of predictions must know of the encoder."""
         return list(self.encoder.cautions.values())
@@ -180,7 +185,14 @@ class Predictor:
         Raises:
             UnusableAudioError: it cannot be predicted, and why.
         """
-        clips = self.cut(read_waveform(audio, self.sample_rate))
+        return self.check(self.cut(read_waveform(audio, self.sample_rate)))
+
+    def check(self, clips: Clips) -> Clips:
+        """The clips themselves, if they can be predicted.
+
+        Raises:
+            UnusableAudioError: silent, too short or too long.
+        """
         if not any(piece.any() for piece in clips.pieces):
             raise UnusableAudioError("silent: every sample of the part that the head is given is zero")
         try:

@@ -1,6 +1,7 @@
 """Any audio file, or its bytes -> a recording to read waveforms from."""
 
 import math
+import os
 import re
 import shutil
 import stat
@@ -128,7 +129,7 @@ def _file_of(audio: Path | str | bytes, folder: Path) -> Path:
 def _unreadable_by_libsndfile(path: Path) -> str:
     """Why ffmpeg has to decode a file first; nothing if it need not."""
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             rate, num_frames, form = file.samplerate, file.frames, file.format
     except PermissionError:
         raise UnusableAudioError("unreadable: permission denied") from None
