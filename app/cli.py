@@ -201,10 +201,13 @@ def pack(
     ] = None,
     runs: Annotated[
         str,
-        typer.Option("--runs", metavar="FOLD/SEED,...", help="Such as fold-0/seed-1,fold-1/seed-1; all: all of them."),
+        typer.Option("--runs", metavar="RUN,...", help="Such as fold-0/seed-1,fold-1/seed-1; all: all of them."),
     ] = "all",
     output: Annotated[Path | None, typer.Option("--output", help="A folder, or a .zip; packs/HEAD by default.")] = None,
     zipped: Annotated[bool, typer.Option("--zip", help="Write a zip.")] = False,
+    license: Annotated[
+        str, typer.Option("--license", metavar="ID", help="Of the weights, for the card: such as cc-by-nc-4.0.")
+    ] = "other",
     encoder: Annotated[
         str | None,
         typer.Option("--encoder", metavar="ID", help="The Hugging Face id of an encoder that is a local folder here."),
@@ -212,16 +215,34 @@ def pack(
     checkpoint: Annotated[
         str | None, typer.Option("--checkpoint", help="The encoder's folder, if it is not where params.yaml says.")
     ] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace a pack that is there.")] = False,
 ) -> None:
-    """Pack a trained head as one folder or zip that others can use, with a model card: docs/pack.md."""
-    from app.pack import describe_pack, pack_head
+    """Pack a trained head for others, as a folder or zip with a model card: docs/pack.md.
 
-    print(
-        describe_pack(
-            *pack_head(head, output, runs=runs, zipped=zipped, checkpoint=checkpoint, encoder=encoder, force=force)
-        )
-    )
+    Examples: `ser pack --head gru`; one run only: `ser pack --head gru --runs fold-0/seed-1 --output packs/one`;
+    as a zip, with a licence: `ser pack --head gru --zip --license cc-by-nc-4.0`.
+    """
+    from app.pack import Asked, pack_head
+
+    asked = Asked(head, runs, license, encoder)
+    print(pack_head(asked, output, zipped=zipped, checkpoint=checkpoint, device=device, force=force))
+
+
+@app.command()
+def card(
+    pack: Annotated[Path | None, typer.Argument(metavar="[PACK]", help="A folder or zip that ser pack wrote.")] = None,
+    head: Annotated[
+        Path | None, typer.Option("--head", help="A head, to see the card that it would get; by default the best one.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the card's data as JSON.")] = False,
+) -> None:
+    """Print the model card of a pack, or the one that a head would get."""
+    from app.card import print_card
+
+    if pack is not None and head is not None:
+        raise UserError("name a pack or a head, not both")
+    print_card(pack or head, as_json)
 
 
 @app.command()

@@ -48,7 +48,7 @@ class PackedEncoder(Settings):
     """The encoder that a head needs.
 
     Attributes:
-        name: a Hugging Face id, ``untrained...``, the name of a function, or of a folder that is not in the pack.
+        name: a Hugging Face id, ``untrained...``, the kind of features without weights, or the name of a folder.
         is_folder: whether it was a local folder, which only its name is known of.
         revision: of a Hugging Face id, the commit.
         weights: SHA-256 of its weights, configuration and input scaling; None of features without weights.

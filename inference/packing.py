@@ -5,11 +5,12 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors.torch import save_file
+from torch import nn
 
 from data.digest import file_digest
 from data.errors import UserError
@@ -37,17 +38,46 @@ _KEPT = (  # of config.json
 _ADVERSARY = "head.speaker_classifier."
 
 
-def write_pack(
-    output: Path,
-    predictor: Predictor,
+def describe_runs(
+    name: str,
     folders: Sequence[Path],
     settings: KindSettings,
     *,
-    card: Callable[[PackDescription], str],
-    figures: dict | None = None,
     encoder: str | None = None,
     temperatures: Mapping[str, float] = {},
-    zipped: bool = False,
+    card: dict | None = None,
+) -> PackDescription:
+    """Describe a pack of some runs, as yet without files.
+
+    Args:
+        name: of the head.
+        folders: of its runs.
+        settings: of the feature set, as params.yaml has them.
+        encoder: the Hugging Face id of an encoder that is a local folder here.
+        temperatures: run -> its temperature, where that is not 1.
+        card: the figures of the model card, as JSON has them; without names of speakers.
+    """
+    configs = [json.loads((folder / "config.json").read_text()) for folder in folders]
+    recipe = configs[0]["features"]["recipe"]
+    needed = _describe_encoder(settings, recipe, encoder)
+    runs = [f"fold-{config['fold']}/seed-{config['seed']}" for config in configs]
+    return PackDescription(
+        name=name,
+        classes=configs[0].get("classes", []),
+        targets=configs[0].get("targets", []),
+        features=_portable(settings, needed),
+        encoder=needed,
+        runs=[
+            PackedRun(name=run, folder=f"runs/{run.replace('/', '-')}", temperature=temperatures.get(run, 1.0))
+            for run in runs
+        ],
+        card=card or {},
+        files={},
+    )
+
+
+def write_pack(
+    output: Path, description: PackDescription, folders: Sequence[Path], card: str, zipped: bool = False
 ) -> PackDescription:
     """Write a pack beside its place, and rename it in; the same input gives the same bytes.
 
@@ -56,33 +86,21 @@ def write_pack(
 
     Args:
         output: the folder, or the zip; what is there is replaced.
-        predictor: with the runs, opened and so checked against their encoder.
+        description: of `describe_runs`.
         folders: of these runs.
-        settings: of the feature set, as params.yaml has them.
-        card: description -> README.md.
-        figures: of the card, as JSON has them; without names of speakers.
-        encoder: the Hugging Face id of an encoder that is a local folder here.
-        temperatures: run -> what its logits are divided by, where that is not 1.
+        card: README.md.
         zipped: whether to write a zip.
+
+    Returns:
+        The description, with the files.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     with _workshop(output) as workshop:
         folder = workshop / "pack"
-        runs = [
-            _write_run(source, folder, run.name, temperatures.get(run.name, 1.0))
-            for source, run in zip(folders, predictor.runs, strict=True)
-        ]
-        described_encoder = _describe_encoder(settings, predictor, encoder)
-        described = {
-            "name": predictor.name,
-            ("targets" if predictor.of_ratings else "classes"): predictor.names,
-            "features": _portable(settings, described_encoder),
-            "encoder": described_encoder,
-            "runs": runs,
-            "card": figures or {},
-        }
-        (folder / CARD_FILE).write_text(card(PackDescription(**described, files={})))
-        description = PackDescription(**described, files=_files(folder))
+        for source, run in zip(folders, description.runs, strict=True):
+            _write_run(source, folder / run.folder)
+        (folder / CARD_FILE).write_text(card)
+        description = description.model_copy(update={"files": _files(folder)})
         (folder / PACK_FILE).write_text(description.text())
         _check_files(folder, read_pack(folder), str(output))
         made = folder
@@ -91,6 +109,12 @@ def write_pack(
             write_archive(folder, made)
         _put_in_place(made, output, workshop)
     return description
+
+
+def num_parameters(folder: Path) -> int:
+    """The weights of a run that are packed."""
+    model, _ = load_head(folder)
+    return _num_parameters(model)
 
 
 def open_pack(path: Path, device: str = "auto", checkpoint: str | None = None) -> Predictor:
@@ -158,24 +182,26 @@ def _put_in_place(made: Path, output: Path, workshop: Path) -> None:
     made.rename(output)
 
 
-def _write_run(source: Path, folder: Path, name: str, temperature: float) -> PackedRun:
+def _write_run(source: Path, target: Path) -> None:
     """Write the weights and the config of a run, without its speaker classifier and whatever names the corpus."""
     model, config = load_head(source)
-    parameters = dict(model.named_parameters())
     state = model.state_dict()
     kept = {key: config[key] for key in _KEPT if key in config}
     kept |= {
         "speakers": [],
         "features": {"recipe": _without_copies(config["features"]["recipe"])},
-        "num_parameters": sum(len(parameters[key].view(-1)) for key in parameters if not key.startswith(_ADVERSARY)),
+        "num_parameters": _num_parameters(model),
     }
     if config["speakers"]:
         state = {key.replace("head.head.", "head.", 1): state[key] for key in state if not key.startswith(_ADVERSARY)}
-    target = folder / "runs" / name.replace("/", "-")
     target.mkdir(parents=True)
     save_file({key: tensor.contiguous().cpu() for key, tensor in state.items()}, target / "model.safetensors")
     (target / "config.json").write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n")
-    return PackedRun(name=name, folder=target.relative_to(folder).as_posix(), temperature=temperature)
+
+
+def _num_parameters(model: nn.Module) -> int:
+    kept = [parameter for name, parameter in model.named_parameters() if not name.startswith(_ADVERSARY)]
+    return sum(parameter.numel() for parameter in kept)
 
 
 def _without_copies(recipe: dict) -> dict:
@@ -183,18 +209,18 @@ def _without_copies(recipe: dict) -> dict:
     return {**recipe, "clips": {key: value for key, value in recipe["clips"].items() if key not in TRAINING_CLIPS}}
 
 
-def _describe_encoder(settings: KindSettings, predictor: Predictor, public_name: str | None) -> PackedEncoder:
-    name, is_folder = predictor.encoder.name, False
-    if "checkpoint" in type(settings).model_fields:
-        is_folder = public_name is None and is_local(settings.checkpoint)
-        name = public_name or (
-            Path(settings.checkpoint).expanduser().resolve().name if is_folder else settings.checkpoint
-        )
+def _describe_encoder(settings: KindSettings, recipe: dict, public_name: str | None) -> PackedEncoder:
+    if "checkpoint" not in type(settings).model_fields:
+        return PackedEncoder(name=settings.kind)
+    from features.checkpoints import resolve_revision  # transformers takes a while to import
+
+    is_folder = public_name is None and is_local(settings.checkpoint)
+    here = Path(settings.checkpoint).expanduser()
     return PackedEncoder(
-        name=name,
+        name=public_name or (here.resolve().name if is_folder else settings.checkpoint),
         is_folder=is_folder,
-        revision=None if is_folder or public_name else predictor.encoder.revision,
-        weights=predictor.encoder.recipe.get("weights"),
+        revision=None if is_folder or public_name else resolve_revision(settings),
+        weights=recipe["weights"],
     )
 
 

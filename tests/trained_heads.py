@@ -10,6 +10,13 @@ import soundfile
 import torch
 
 from data.clips import ClipsSettings, open_clips, write_clips
+from data.manifest import COLUMNS
+from data.split_settings import SplitSettings
+from data.task_description import CorpusDescription, TaskDescription
+from evaluation.head import evaluate_head
+from evaluation.results import Details, Fingerprints, RegressionDetails
+from evaluation.runs import read_runs
+from evaluation.settings import EvaluateSettings
 from features.extraction import extract_shard
 from features.kinds import open_encoder
 from features.settings import KindSettings
@@ -112,6 +119,47 @@ def train_on_recordings(
         )
         train_fold(job)
     return TrainedHead(folder / "heads/small", settings, audio)
+
+
+def splits_of(trained: TrainedHead) -> pd.DataFrame:
+    """The splits that a head of `train_on_recordings` was trained on."""
+    config = read_runs(trained.folder).config
+    rows = []
+    for name in trained.audio:
+        speaker, number, label = name.split("-")
+        known = {"corpus": "ours", "id": name, "speaker": speaker, "gender": ("female", "male")[int(speaker[1]) % 2]}
+        rated = {"valence": 1.0 + int(label), "activation": 4.0 - 0.3 * int(number)} if "targets" in config else {}
+        named = {} if rated else {"label": ("low", "middle", "high")[int(label)]}
+        rows.append({**known, **rated, **named, "emotion": label, "text": f"the secret sentence {number}"})
+    splits = pd.DataFrame(rows).reindex(columns=["corpus", "id", "label", *COLUMNS[1:]], fill_value="")
+    for fold in sorted(int(path.name.removeprefix("fold-")) for path in trained.folder.glob("fold-*")):
+        roles = {f"s{(place + fold) % 4}": ("test", "validation", "train", "train")[place] for place in range(4)}
+        splits[f"fold_{fold}"] = splits["speaker"].map(roles)
+    return splits
+
+
+def evaluate(trained: TrainedHead, reader: str = "table", corpus: str = "ours") -> Details | RegressionDetails:
+    """The evaluation of a head of `train_on_recordings`, as its stage makes it."""
+    runs, splits = read_runs(trained.folder), splits_of(trained)
+    task = TaskDescription(
+        task="emotions",
+        corpus=corpus,
+        corpora={corpus: CorpusDescription(reader=reader, utterances=len(splits), speakers=4)},
+        classes={} if runs.targets else {"low": ["0"], "middle": ["1"], "high": ["2"]},
+        targets=runs.targets,
+        where={"speaker": ["s0", "s1", "s2", "s3"]},
+        split=SplitSettings(scheme="speaker"),
+    )
+    return evaluate_head(
+        trained.folder.name,
+        runs,
+        task=task,
+        splits=splits.assign(corpus=corpus),
+        features_name=f"set/{corpus}",
+        features=FeatureSet(trained.folder.parent.parent / "features"),
+        fingerprints=Fingerprints(features=[], head=[]),
+        settings=EvaluateSettings(bootstrap=100),
+    ).details
 
 
 def _utterances(audio: Mapping[str, Path], speakers: Sequence[str], ratings: bool) -> Utterances:

@@ -16,7 +16,7 @@ from features.ssl import SslSettings
 from inference import Predictor
 from inference.opening import open_head, run_folders
 from inference.pack_format import PACK_FILE, read_description
-from inference.packing import write_pack
+from inference.packing import describe_runs, write_pack
 from tests.builders import TINY_ENCODER, write_whisper
 from tests.trained_heads import TrainedHead, train_on_recordings
 
@@ -33,15 +33,9 @@ def open_small(trained: TrainedHead) -> Predictor:
     return open_head("small", run_folders(trained.folder), trained.settings, CPU)
 
 
-def pack(trained: TrainedHead, output: Path, **how) -> Path:
-    write_pack(
-        output,
-        open_small(trained),
-        run_folders(trained.folder),
-        trained.settings,
-        card=lambda description: f"# {description.name}\n",
-        **how,
-    )
+def pack(trained: TrainedHead, output: Path, zipped: bool = False, runs: int | None = None, **how) -> Path:
+    folders = run_folders(trained.folder)[:runs]
+    write_pack(output, describe_runs("small", folders, trained.settings, **how), folders, "# small\n", zipped)
     return output
 
 
@@ -82,12 +76,8 @@ def test_a_pack_of_ratings_predicts_them(tmp_path):
 
 
 def test_a_temperature_divides_the_logits_of_its_run(trained, tmp_path):
-    first = run_folders(trained.folder)[:1]
-    single = open_head("small", first, trained.settings, CPU)
-    path = tmp_path / "warm"
-    how = {"card": lambda _: "", "temperatures": {"fold-0/seed-1": 2.0}}
-    write_pack(path, single, first, trained.settings, **how)
-    plain = outputs(single, trained)
+    path = pack(trained, tmp_path / "warm", runs=1, temperatures={"fold-0/seed-1": 2.0})
+    plain = outputs(open_head("small", run_folders(trained.folder)[:1], trained.settings, CPU), trained)
     expected = np.sqrt(plain) / np.sqrt(plain).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(outputs(Predictor.from_pretrained(path), trained), expected, atol=1e-6)
 
@@ -231,9 +221,10 @@ def test_a_pack_that_cannot_be_written_leaves_nothing_behind(trained, packed, tm
     shutil.copytree(packed, path)
     before = files(tmp_path)
 
-    def fail(_):
+    def fail(*_):
         raise OSError(28, "No space left on device")
 
+    monkeypatch.setattr("inference.packing.save_file", fail)
     with pytest.raises(OSError, match="No space left"):
-        write_pack(path, open_small(trained), run_folders(trained.folder), trained.settings, card=fail)
+        pack(trained, path)
     assert files(tmp_path) == before
