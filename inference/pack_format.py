@@ -12,7 +12,7 @@ import json
 import re
 from typing import Any, Literal
 
-from pydantic import ValidationError, model_serializer
+from pydantic import ValidationError
 
 from data.digest import bytes_digest
 from data.errors import UserError
@@ -23,7 +23,6 @@ FORMAT = "emocache-pack"
 FORMAT_VERSION = 1
 PACK_FILE = "pack.json"
 CARD_FILE = "README.md"
-TRAINING_CLIPS = ("disturb", "disturb_seed")  # of the clips' settings: predictions are made of clean clips
 RUN_FILES = ("config.json", "model.safetensors")
 
 _FILE_NAME = re.compile(rf"runs/[\w-]+/({'|'.join(map(re.escape, RUN_FILES))})|{re.escape(CARD_FILE)}", re.ASCII)
@@ -85,13 +84,6 @@ class PackDescription(Settings):
     runs: list[PackedRun]
     card: dict[str, Any] = {}
     files: dict[str, PackedFile]
-
-    @model_serializer(mode="wrap")
-    def _without_what_only_training_used(self, serialise) -> dict:
-        values = serialise(self)
-        for name in TRAINING_CLIPS:
-            values["features"]["clips"].pop(name, None)
-        return values
 
     def text(self) -> str:
         """The content of pack.json: the same for the same description, with a digest of itself."""

@@ -21,7 +21,6 @@ from inference.pack_archive import read_archive_file, unpack_archive, write_arch
 from inference.pack_format import (
     CARD_FILE,
     PACK_FILE,
-    TRAINING_CLIPS,
     PackDescription,
     PackedEncoder,
     PackedFile,
@@ -35,6 +34,7 @@ _KEPT = (  # of config.json
     *("format", "format_version", "settings", "training", "classes", "targets", "fold", "seed", "layers", "dimension"),
     *("utterances", "best_epoch", "epochs_run", "num_epochs", "layer_weights", "l2"),
 )
+_TRAINING_CLIPS = ("disturb", "disturb_seed")  # of the clips: predictions are made of clean ones
 _ADVERSARY = "head.speaker_classifier."
 
 
@@ -206,7 +206,7 @@ def _num_parameters(model: nn.Module) -> int:
 
 def _without_copies(recipe: dict) -> dict:
     """A recipe of features without the disturbed copies, which only training can have used."""
-    return {**recipe, "clips": {key: value for key, value in recipe["clips"].items() if key not in TRAINING_CLIPS}}
+    return {**recipe, "clips": {key: value for key, value in recipe["clips"].items() if key not in _TRAINING_CLIPS}}
 
 
 def _describe_encoder(settings: KindSettings, recipe: dict, public_name: str | None) -> PackedEncoder:

@@ -171,13 +171,13 @@ class Predictor:
         firsts = itertools.accumulate(counts[:-1], initial=0)
         return [Answer(row.numpy(), attention[first]) for row, first in zip(outputs, firsts, strict=True)]
 
-    def predict_file(self, audio: Path | Excerpt) -> Answer:
-        """Predict a recording, or a part of one.
+    def predict_file(self, audio: str | Path | Excerpt) -> Answer:
+        """Predict a recording that libsndfile reads, or a part of one.
 
         Raises:
             UnusableAudioError: it cannot be used, and why.
         """
-        return self.predict_clips([self.read(audio)])[0]
+        return self.predict_clips([self.read(Path(audio) if isinstance(audio, str) else audio)])[0]
 
     def read(self, audio: Path | Excerpt) -> Clips:
         """Decode a recording, or a part of one, and cut it as the pipeline cuts an utterance.
