@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from app.presets import check_preset, describe_presets, put_in_place, put_preset_in_place
+from app.json_output import print_json
+from app.presets import check_preset, describe_presets, presets_summary, put_in_place, put_preset_in_place
 from app.structure import check_structure
+from app.version import describe_version
 from data.errors import UserError, nearest
 from data.manifest import check_corpus_folders, corpus_root
 from stages.params import PARAMS_FILE, read_yaml
@@ -16,20 +19,45 @@ from stages.running import ARTIFACTS, only_one, readable_errors
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    help="emocache: extract speech features once, train light heads on them as often as you like: `dvc repro`.",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+_PIPELINE, _HEAD = "The pipeline", "A trained head at work"
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(describe_version())
+        raise typer.Exit
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help, as typer prints it."""
+    return "\n".join(["Examples:", *(f"  {escape(line)}" for line in lines)])
+
+
 store = typer.Typer(help="The HDF5 store of features: list, verify, repair, discard.")
-app.add_typer(store, name="store")
+app.add_typer(store, name="store", rich_help_panel=_PIPELINE)
 corpus = typer.Typer(help="Corpora: what is in one, and what may be wrong with it.", no_args_is_help=True)
-app.add_typer(corpus, name="corpus")
+app.add_typer(corpus, name="corpus", rich_help_panel=_PIPELINE)
 _FEATURES = ARTIFACTS / "features"
-_WITHOUT_PROJECT = {"card", "live", "predict", "serve"}  # a packed model is enough for them
+_OF_A_PROJECT = {"check", "corpus", "grid", "preset", "reproduce", "score", "store"}
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
 
 
-@app.command()
-def check() -> None:
+@app.callback()
+def ser(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")] = False,
+) -> None:
+    """emocache: extract speech features once, train light heads on them as often as you like: `dvc repro`."""
+
+
+@app.command(rich_help_panel=_PIPELINE, epilog=examples("ser check", "ser check --json"))
+def check(as_json: AsJson = False) -> None:
     """Check params.yaml; this also explains what DVC itself only says it cannot parse."""
     values = read_yaml()
     check_structure(values)
@@ -37,23 +65,37 @@ def check() -> None:
     from stages.schema import check_params
 
     params = check_params(values)
+    missing = check_corpus_folders(params.corpora)
+    problems = [
+        f"features.{name}.clips.disturb: {problem}"
+        for name, features in params.features.items()
+        for problem in problems_here(features.clips.disturb)
+    ]
+    if as_json:
+        sections = {name: list(getattr(params, name)) for name in ("corpora", "tasks", "features", "heads")}
+        print_json({**sections, "missing_corpora": list(missing), "not_on_this_machine": problems})
+        return
     print(f"{PARAMS_FILE} is valid: corpora {', '.join(params.corpora)}; heads {', '.join(params.heads)}")
-    _say_where_corpora_go(check_corpus_folders(params.corpora))
-    for name, features in params.features.items():
-        for problem in problems_here(features.clips.disturb):
-            print(f"not on this machine: features.{name}.clips.disturb: {problem}")
+    _say_where_corpora_go(missing)
+    for problem in problems:
+        print(f"not on this machine: {problem}")
 
 
-@app.command()
+@app.command(rich_help_panel=_PIPELINE, epilog=examples("ser preset", "ser preset iemocap", "ser preset emodb --force"))
 def preset(
     name: Annotated[str | None, typer.Argument(help="A preset; without one, all of them are listed.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite edited parameters.")] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit status 1 if params.yaml is not this preset.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write a complete params.yaml from a preset, or list the presets."""
-    if name is None:
+    if as_json and name is not None:
+        raise UserError("--json is for the list of presets: ser preset --json")
+    if as_json:
+        print_json(presets_summary())
+    elif name is None:
         print(describe_presets())
     elif check:
         check_preset(name)
@@ -73,7 +115,10 @@ def _say_where_corpora_go(missing: Iterable[str]) -> None:
             print(f"There is no {folder} yet: mkdir -p {folder.parent}; ln -s /where/it/is {folder}")
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_PIPELINE,
+    epilog=examples("ser grid --corpora emodb,turevdb --features whisper,mfcc --heads linear,gru"),
+)
 def grid(
     corpora: Annotated[str, typer.Option(metavar="A,B", help="Corpora that have a preset, such as emodb,turevdb.")],
     features: Annotated[str, typer.Option(metavar="A,B", help="Feature sets, such as whisper,mfcc.")],
@@ -102,7 +147,9 @@ def grid(
         _say_where_corpora_go([name for name in read_yaml()["corpora"] if not corpus_root(name).exists()])
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_PIPELINE, epilog=examples("ser reproduce superb-er", "ser reproduce emobox-emodb --force")
+)
 def reproduce(
     name: Annotated[str, typer.Argument(help="superb-er, or emobox- and iemocap, ravdess, emodb or turevdb.")],
     force: Annotated[bool, typer.Option("--force", help="Overwrite edited parameters.")] = False,
@@ -121,7 +168,9 @@ def reproduce(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_PIPELINE, epilog=examples("ser demo-corpus", "ser demo-corpus corpora/small --utterances 40")
+)
 def demo_corpus(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")] = Path("corpora/demo"),
     utterances: Annotated[int, typer.Option(min=40, help="Approximate number of utterances.")] = 280,
@@ -134,7 +183,10 @@ def demo_corpus(
     print(f"{folder}: {count} utterances of 10 speakers in 5 sessions")
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_PIPELINE,
+    epilog=examples("ser score theirs.csv", "ser score theirs.csv --task emotions --name theirs"),
+)
 def score(
     file: Annotated[
         Path, typer.Argument(metavar="PREDICTIONS.CSV", help="id, and predicted or p_<class>: docs/scoring.md")
@@ -148,7 +200,14 @@ def score(
     print(f"report: {score_predictions(file, name, task)}")
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_HEAD,
+    epilog=examples(
+        "ser predict speech.wav",
+        "ser predict recordings --head gru --output emotions.csv",
+        "ser predict interview.m4a --hop 1 --smooth 3 --format textgrid --output interview.TextGrid",
+    ),
+)
 def predict(
     files: Annotated[
         list[str], typer.Argument(metavar="FILES...", help="Recordings, folders, or - for names on standard input.")
@@ -178,11 +237,7 @@ def predict(
     ] = None,
     device: Annotated[str, typer.Option(help="Where to compute: auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Predict recordings with a trained head; exit status 1 if one of them could not be predicted.
-
-    Examples: ser predict *.wav; ser predict recordings --head gru --output all.csv;
-    ser predict interview.mp3 --hop 1 --smooth 3 --format textgrid --output interview.TextGrid
-    """
+    """Predict recordings with a trained head; exit status 1 if one of them could not be predicted."""
     from app.predict import Timeline, run
 
     if hop is None and (smooth or speech):
@@ -193,7 +248,10 @@ def predict(
     raise typer.Exit(ended)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_HEAD,
+    epilog=examples("ser pack --head gru", "ser pack --head gru --runs fold-0/seed-1 --output packs/gru.zip"),
+)
 def pack(
     head: Annotated[
         Path | None,
@@ -245,7 +303,10 @@ def card(
     print_card(pack or head, as_json)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_HEAD,
+    epilog=examples("ser live", "ser live --head gru --microphone USB", "ser live --file speech.wav --headless --fast"),
+)
 def live(
     head: Annotated[Path | None, typer.Option(help="The folder of a head or run, its name, or a packed model.")] = None,
     file: Annotated[Path | None, typer.Option(help="A recording to play instead of a microphone.")] = None,
@@ -266,10 +327,7 @@ def live(
     ] = None,
     device: Annotated[str, typer.Option(help="Where to compute: auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Predict while someone speaks: a window with bars and a timeline, or one line per hop.
-
-    Examples: ser live; ser live --head gru --microphone USB; ser live --file speech.wav --headless --fast
-    """
+    """Predict while someone speaks: a window with bars and a timeline, or one line per hop."""
     from app.live import LiveOptions, describe_microphones, run_live
 
     if list_devices:
@@ -279,7 +337,10 @@ def live(
     run_live(options, headless, head, device, checkpoint)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_HEAD,
+    epilog=examples("ser export --head gru", "ser export --head gru --head-only --output exports/small"),
+)
 def export(
     head: Annotated[
         Path | None,
@@ -305,7 +366,12 @@ def export(
     print(describe(*export_head(request, lambda text: print(text, file=sys.stderr))))
 
 
-@app.command()
+@app.command(
+    rich_help_panel=_HEAD,
+    epilog=examples(
+        "ser serve", "ser serve --head gru --port 9000", "curl --form file=@speech.wav http://127.0.0.1:8800/predict"
+    ),
+)
 def serve(
     head: Annotated[
         list[Path] | None,
@@ -331,10 +397,7 @@ def serve(
     ] = None,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Serve heads over HTTP, with a page that listens to the browser's microphone: docs/serve.md.
-
-    Examples: `ser serve`; `ser serve --head gru --port 9000`; curl --form file=@speech.wav http://127.0.0.1:8800/predict
-    """
+    """Serve heads over HTTP, with a page that listens to the browser's microphone: docs/serve.md."""
     from app.serve.command import Options, run_server
 
     limits = {"max_megabytes": max_megabytes, "max_seconds": max_seconds, "timeout": timeout}
@@ -342,7 +405,14 @@ def serve(
     run_server(head or [], device, checkpoint, Options(host, port, token, certificate, key, **limits))
 
 
-@corpus.command("check")
+@corpus.command(
+    "check",
+    epilog=examples(
+        "ser corpus check emodb",
+        "ser corpus check ours --table labels.csv",
+        "ser corpus check ours --pattern '(?P<speaker>[a-z]+)_(?P<emotion>[a-z]+)_' --write",
+    ),
+)
 def corpus_check(
     name: Annotated[str, typer.Argument(help="The corpus at corpora/NAME, in params.yaml or being drafted here.")],
     reader: Annotated[str | None, typer.Option("--reader", help="To try: a reader; table if it is left out.")] = None,
@@ -358,6 +428,7 @@ def corpus_check(
     write: Annotated[
         bool, typer.Option("--write", help="Write presets/NAME.yaml with this corpus, for ser preset NAME.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print what is in a corpus, and what is missing, duplicated or suspicious; exit status 1 if it cannot be used."""
     from app.corpus_check import check_corpus, entry_of
@@ -365,7 +436,7 @@ def corpus_check(
 
     drafted = any(option is not None for option in (reader, table, column, pattern, files))
     entry = draft(name, reader, table, column or [], pattern, files) if drafted else entry_of(name, read_yaml())
-    if not check_corpus(name, entry, drafted, headers, write):
+    if not check_corpus(name, entry, drafted, headers, write, as_json):
         raise typer.Exit(1)
 
 
@@ -375,17 +446,21 @@ def store_itself(context: typer.Context) -> None:
         store_ls()
 
 
-@store.command("ls")
+@store.command("ls", epilog=examples("ser store ls", "ser store ls hubert/iemocap"))
 def store_ls(
     name: Annotated[str | None, typer.Argument(metavar="[SET/CORPUS]", help="Its shards, and what made them.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the feature sets of each corpus, or the shards of one."""
-    from app.store_listing import describe_features, list_store
+    from app.store_listing import describe_features, features_contents, list_store, store_contents
 
-    print(describe_features(_FEATURES, name) if name else list_store(_FEATURES))
+    if as_json:
+        print_json(features_contents(_FEATURES, name) if name else store_contents(_FEATURES))
+    else:
+        print(describe_features(_FEATURES, name) if name else list_store(_FEATURES))
 
 
-@store.command("verify")
+@store.command("verify", epilog=examples("ser store verify"))
 def store_verify() -> None:
     """Read every byte: sizes, SHA-256, the checksum of each utterance, values that are not finite."""
     from app.store_listing import verify_store
@@ -393,7 +468,7 @@ def store_verify() -> None:
     verify_store(_FEATURES)
 
 
-@store.command("repair")
+@store.command("repair", epilog=examples("ser store repair && dvc repro"))
 def store_repair() -> None:
     """Remove damaged shards, also from DVC's cache; `dvc pull` or `dvc repro` brings them back."""
     from app.store_repair import repair_store
@@ -401,7 +476,7 @@ def store_repair() -> None:
     repair_store(ARTIFACTS)
 
 
-@store.command("discard")
+@store.command("discard", epilog=examples("ser store discard hubert/iemocap"))
 def store_discard(
     name: Annotated[str, typer.Argument(metavar="SET/CORPUS", help="Such as hubert/iemocap.")],
 ) -> None:
@@ -416,9 +491,10 @@ def main() -> None:
     """Run `ser`; ``--debug`` anywhere shows tracebacks."""
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    command = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
     with readable_errors(debug):
-        if not Path("dvc.yaml").exists() and not _WITHOUT_PROJECT.intersection(sys.argv[1:2]):
-            raise UserError("run this in the project's folder, the one that contains dvc.yaml")
+        if command in _OF_A_PROJECT and "--help" not in sys.argv and not Path("dvc.yaml").exists():
+            raise UserError(f"ser {command} works on a project; run it in its folder, the one that contains dvc.yaml")
         app()
 
 

@@ -11,11 +11,12 @@ from rich.table import Table
 from tqdm import tqdm
 
 from app.corpus_draft import preset_of
+from app.json_output import print_json
 from app.presets import PRESETS
 from data.corpora import AnyCorpusSettings
 from data.corpora.paths import audio_files
 from data.errors import UserError, nearest
-from data.inspection import Recording, find_problems, survey
+from data.inspection import Findings, Recording, find_problems, survey
 from data.manifest import Manifest, build_manifest, corpus_root
 from data.processes import available_cores
 from data.sentences import score_sentences
@@ -27,7 +28,9 @@ _SAMPLE_COLUMNS = ("id", "speaker", "gender", "emotion", "text", "start", "end")
 _OPTIONAL = ("speaker", "gender", "session", "dialog", "text", "valence", "activation", "dominance")
 
 
-def check_corpus(name: str, entry: dict, drafted: bool, headers_only: bool, write: bool = False) -> bool:
+def check_corpus(
+    name: str, entry: dict, drafted: bool, headers_only: bool, write: bool = False, as_json: bool = False
+) -> bool:
     """Read a corpus and its audio, and print what was found.
 
     Args:
@@ -36,6 +39,7 @@ def check_corpus(name: str, entry: dict, drafted: bool, headers_only: bool, writ
         drafted: whether they are not in params.yaml yet; then a preset with them is printed, too.
         headers_only: decode no audio.
         write: write the preset to presets/<name>.yaml instead, if nothing is wrong with the corpus.
+        as_json: print JSON instead, and no preset.
 
     Returns:
         Whether the pipeline can use it.
@@ -52,11 +56,16 @@ def check_corpus(name: str, entry: dict, drafted: bool, headers_only: bool, writ
         recordings = survey(root, rows, headers_only, available_cores(), bar.update)
     unlisted = sorted(set(audio_files(root)) - set(rows["path"]))
     findings = find_problems(rows, recordings, unlisted)
+    if write and not findings.errors:
+        preset.write_text(preset_of(name, entry, manifest), encoding="utf-8")
+    absent = [column for column in _OPTIONAL if not _filled(rows[column]).any()]
+    if as_json:
+        print_json(_contents(name, entry, manifest, recordings, absent, findings))
+        return not findings.errors
     console = Console(highlight=False)
     _print_overview(console, f"{name} (reader: {entry['reader']})", manifest, recordings)
     _print_counts(console, rows)
     _print_samples(console, rows)
-    absent = [column for column in _OPTIONAL if not _filled(rows[column]).any()]
     _print_list(console, "Not given", "dim", [", ".join(absent)] if absent else [])
     _print_list(console, "Assumed", "cyan", manifest.notes)
     _print_list(console, "Suspicious", "yellow", findings.suspicions)
@@ -64,7 +73,6 @@ def check_corpus(name: str, entry: dict, drafted: bool, headers_only: bool, writ
     if not findings.suspicions and not findings.errors:
         console.print("[green]Nothing suspicious.[/green]\n")
     if write and not findings.errors:
-        preset.write_text(preset_of(name, entry, manifest), encoding="utf-8")
         console.print(f"[bold]{preset} written.[/bold] Next: ser preset {name}, ser check, dvc repro")
     elif drafted:
         console.print(f"[bold]A preset to start from[/bold] (--write makes it {preset}; then: ser preset {name})\n")
@@ -86,6 +94,38 @@ def entry_of(name: str, values: dict) -> dict:
             "or --reader"
         )
     return corpora[name]
+
+
+def _contents(
+    name: str,
+    entry: dict,
+    manifest: Manifest,
+    recordings: Sequence[Recording],
+    absent: Sequence[str],
+    findings: Findings,
+) -> dict:
+    """What a program wants to know of a corpus."""
+    rows, seconds = manifest.rows, np.array([one.seconds for one in recordings])
+    codes = rows.groupby("emotion")
+    return {
+        "corpus": name,
+        "reader": entry["reader"],
+        "usable": not findings.errors,
+        "utterances": len(rows),
+        "files": rows["path"].nunique(),
+        "speakers": rows["speaker"][_filled(rows["speaker"])].nunique(),
+        "shards": rows["shard"].nunique(),
+        "seconds": {"sum": seconds.sum(), "median": np.median(seconds), "least": seconds.min(), "most": seconds.max()},
+        "sample_rates": Counter(one.sample_rate for one in recordings if one.sample_rate),
+        "channels": Counter(one.channels for one in recordings if one.channels),
+        "emotions": {
+            code: {"utterances": len(of_code), "speakers": of_code["speaker"].nunique()} for code, of_code in codes
+        },
+        "not_given": list(absent),
+        "assumed": list(manifest.notes),
+        "suspicious": list(findings.suspicions),
+        "errors": list(findings.errors),
+    }
 
 
 def _print_overview(console: Console, title: str, manifest: Manifest, recordings: Sequence[Recording]) -> None:

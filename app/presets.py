@@ -33,11 +33,16 @@ def preset_text(name: str) -> str:
     return compose(name, _read)
 
 
+def presets_summary() -> list[dict]:
+    """The name of each preset, and the first line of its description."""
+    return [{"name": name, "description": _summary(name)} for name in preset_names()]
+
+
 def describe_presets() -> str:
     """A line for each preset: its name, and the first line of its description."""
-    names = preset_names()
-    width = max(map(len, names), default=0) + 2
-    return "\n".join(f"{name:<{width}}{_summary(name)}".rstrip() for name in names)
+    presets = presets_summary()
+    width = max((len(preset["name"]) for preset in presets), default=0) + 2
+    return "\n".join(f"{preset['name']:<{width}}{preset['description']}".rstrip() for preset in presets)
 
 
 def check_preset(name: str) -> None:

@@ -31,6 +31,15 @@ def list_store(root: Path) -> str:
     return "\n".join([*_table(rows), *remarks])
 
 
+def store_contents(root: Path) -> list[dict]:
+    """The same for a program: a dictionary for each feature set of a corpus.
+
+    Raises:
+        UserError: there is nothing.
+    """
+    return [_contents(folder) for folder in _folders(root)]
+
+
 def describe_features(root: Path, name: str) -> str:
     """What made a feature set of a corpus, and its shards.
 
@@ -41,10 +50,7 @@ def describe_features(root: Path, name: str) -> str:
     Raises:
         UserError: there is no such feature set here.
     """
-    folders = {_name(folder): folder for folder in _folders(root)}
-    if name not in folders:
-        raise UserError(f"no features {name!r} here{nearest(name, folders)} (there are {', '.join(folders)})")
-    folder = folders[name]
+    folder = _find(root, name)
     if not any(folder.glob("*.h5")):
         return "  ".join(f"{value}" for value in _row(folder) if value)
     features = FeatureSet(folder, verify=False)
@@ -65,6 +71,31 @@ def describe_features(root: Path, name: str) -> str:
             + ", ".join(f"{library} {version}" for library, version in provenance["versions"].items())
         )
     return "\n".join(lines)
+
+
+def features_contents(root: Path, name: str) -> dict:
+    """The same for a program.
+
+    Raises:
+        UserError: there is no such feature set here.
+    """
+    folder = _find(root, name)
+    contents = _contents(folder)
+    if not any(folder.glob("*.h5")):
+        return contents
+    features = FeatureSet(folder, verify=False)
+    shards = [
+        {
+            "shard": shard.path.stem,
+            "utterances": len(set(shard.ids)),
+            "frames": int(shard.offsets[-1]),
+            "bytes": shard.path.stat().st_size,
+            "fingerprint": shard.attributes["fingerprint"],
+            **features.provenance[shard.path.stem],
+        }
+        for shard in features.shards
+    ]
+    return {**contents, "recipe": features.recipe, "shards": shards}
 
 
 def verify_store(root: Path) -> None:
@@ -88,6 +119,32 @@ def _folders(root: Path) -> list[Path]:
     if not folders:
         raise UserError(f"{root}: no features here. Run `dvc repro`, or `dvc pull extract`.")
     return folders
+
+
+def _find(root: Path, name: str) -> Path:
+    folders = {_name(folder): folder for folder in _folders(root)}
+    if name not in folders:
+        raise UserError(f"no features {name!r} here{nearest(name, folders)} (there are {', '.join(folders)})")
+    return folders[name]
+
+
+def _contents(folder: Path) -> dict:
+    """What a feature set of a corpus is; why it holds nothing, if it does not."""
+    start = {"set": folder.parent.name, "corpus": folder.name}
+    if not any(folder.glob("*.h5")):
+        return {**start, "absence": _absence(folder)}
+    features = FeatureSet(folder, verify=False)
+    return {
+        **start,
+        "utterances": len(features.ids),
+        "num_shards": len(features.shards),
+        "layers": list(features.layers),
+        "dimension": features.dimension,
+        "storage": features.recipe["storage"],
+        "bytes": sum(shard.path.stat().st_size for shard in features.shards),
+        "made_with": list(features.checkpoints),
+        "remarks": _remarks(features),
+    }
 
 
 def _row(folder: Path) -> list[str]:

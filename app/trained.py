@@ -87,8 +87,13 @@ def best_head() -> str:
     """The trained head with the highest validation UA, mean over its runs; of heads for ratings, CCC.
 
     Raises:
-        UserError: no head is trained.
+        UserError: no head is trained, or this is no project.
     """
+    if not PARAMS_FILE.exists():
+        raise UserError(
+            f"there is no {PARAMS_FILE} here to choose a head from. Name a packed model, such as --head packs/gru, or "
+            "run this in a project's folder."
+        )
     by_head = {name: score for name in read_yaml().get("heads", {}) if (score := validation_score(name)) is not None}
     if not by_head:
         raise UserError(f"{ARTIFACTS / 'heads'}: no trained head here. Run `dvc repro`, or `dvc pull train`.")
