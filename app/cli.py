@@ -250,7 +250,11 @@ def predict(
 
 @app.command(
     rich_help_panel=_HEAD,
-    epilog=examples("ser pack --head gru", "ser pack --head gru --runs fold-0/seed-1 --output packs/gru.zip"),
+    epilog=examples(
+        "ser pack --head gru",
+        "ser pack --head gru --runs fold-0/seed-1 --output packs/one",
+        "ser pack --head gru --zip --license cc-by-nc-4.0",
+    ),
 )
 def pack(
     head: Annotated[
@@ -276,18 +280,14 @@ def pack(
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace a pack that is there.")] = False,
 ) -> None:
-    """Pack a trained head for others, as a folder or zip with a model card: docs/pack.md.
-
-    Examples: `ser pack --head gru`; one run only: `ser pack --head gru --runs fold-0/seed-1 --output packs/one`;
-    as a zip, with a licence: `ser pack --head gru --zip --license cc-by-nc-4.0`.
-    """
+    """Pack a trained head for others, as a folder or zip with a model card: docs/pack.md."""
     from app.pack import Asked, pack_head
 
     asked = Asked(head, runs, license, encoder)
     print(pack_head(asked, output, zipped=zipped, checkpoint=checkpoint, device=device, force=force))
 
 
-@app.command()
+@app.command(rich_help_panel=_HEAD, epilog=examples("ser card packs/gru", "ser card packs/gru.zip > card.md"))
 def card(
     pack: Annotated[Path | None, typer.Argument(metavar="[PACK]", help="A folder or zip that ser pack wrote.")] = None,
     head: Annotated[
