@@ -21,7 +21,7 @@ OPEN_PATHS = ("/", "/health", "/openapi.json", "/favicon.ico")  # and /static/: 
 _LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 _HEADERS = {
     "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",

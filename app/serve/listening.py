@@ -180,6 +180,7 @@ class _Listener:
             "seconds_behind": round(update.seconds_behind, 3),
         }
         if update.waveform is not None:
+            said["seconds"] = round(len(update.waveform) / self._start.rate, 3)
             said["waveform"] = [round(float(value), 3) for value in _peaks(update.waveform)]
         if update.answer is not None:
             said["answer"] = described(update.answer, self._predictor)
