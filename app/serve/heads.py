@@ -15,7 +15,11 @@ class NoSuchHeadError(Exception):
 
 
 class NotReadyError(Exception):
-    """A head is being loaded, or could not be."""
+    """A head is being loaded."""
+
+
+class BrokenHeadError(Exception):
+    """A head cannot be loaded; the message says why."""
 
 
 class Heads:
@@ -58,7 +62,8 @@ class Heads:
 
         Raises:
             NoSuchHeadError: there is none of this name.
-            NotReadyError: it is loading, or cannot be loaded; the message says which.
+            NotReadyError: it is being loaded.
+            BrokenHeadError: it cannot be loaded.
         """
         name = name or self.first
         with self._lock:
@@ -74,7 +79,7 @@ class Heads:
                 threading.Thread(target=self._open_quietly, args=(name,), name=f"load {name}", daemon=True).start()
         if state == "loading":
             raise NotReadyError(f"The head {name} is being loaded. Try again in a few seconds.")
-        raise NotReadyError(f"The head {name} cannot be loaded: {state}")
+        raise BrokenHeadError(f"The head {name} cannot be loaded: {state}")
 
     def _open_quietly(self, name: str) -> None:
         try:
@@ -86,6 +91,7 @@ class Heads:
     def _open(self, name: str) -> None:
         with self._one_at_a_time:
             predictor = self._load(self._places[name])
+            predictor.name = name  # a packed head may have another one
             warm_up(predictor, window_length(predictor))
             for other in self._ready.values():
                 if other.settings == predictor.settings and other.encoder.recipe == predictor.encoder.recipe:

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from app.serve.answering import described
 from app.serve.guard import bearer, check_token
-from app.serve.heads import Heads, NoSuchHeadError, NotReadyError
+from app.serve.heads import BrokenHeadError, Heads, NoSuchHeadError, NotReadyError
 from app.serve.options import Options
 from app.serve.refused import RefusedError
 from app.serve.waiting import QueuedPredictor, WaitingLine
@@ -62,8 +62,8 @@ class Listeners:
             start = await self._started(socket)
             predictor = self._heads.get(start.head)
             if self.count >= self._options.most_sessions:
-                raise RefusedError(503, f"The server is full: it listens to {self.count} microphones. Try again later.")
-        except (RefusedError, NoSuchHeadError, NotReadyError) as error:
+                raise RefusedError(503, f"The server is full: {self.count} microphones at once are its limit.")
+        except (RefusedError, NoSuchHeadError, NotReadyError, BrokenHeadError) as error:
             code = _TRY_LATER if isinstance(error, NotReadyError) or getattr(error, "status", 0) == 503 else _POLICY
             await _refuse(socket, code, str(error))
             return

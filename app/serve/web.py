@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from app.serve.answering import Question, answer
 from app.serve.desk import Desk, FullError, Visit
 from app.serve.guard import Guard, respond
-from app.serve.heads import Heads, NoSuchHeadError, NotReadyError
+from app.serve.heads import BrokenHeadError, Heads, NoSuchHeadError, NotReadyError
 from app.serve.listening import Listeners
 from app.serve.logs import RequestLog
 from app.serve.options import Options
@@ -264,6 +264,9 @@ def _add_errors(app: FastAPI) -> None:
     async def not_ready(request: Request, error: NotReadyError) -> Response:
         return await refused(request, RefusedError(503, str(error), retry_after=str(_RETRY_SECONDS)))
 
+    async def broken_head(request: Request, error: BrokenHeadError) -> Response:
+        return await refused(request, RefusedError(503, str(error)))
+
     async def broken(request: Request, error: Exception) -> Response:
         return await refused(request, RefusedError(500, "Something went wrong in the server; its log says what."))
 
@@ -273,6 +276,7 @@ def _add_errors(app: FastAPI) -> None:
         RequestValidationError: invalid,
         NoSuchHeadError: no_such_head,
         NotReadyError: not_ready,
+        BrokenHeadError: broken_head,
         Exception: broken,
     }.items():
         app.add_exception_handler(kind, handler)

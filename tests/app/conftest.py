@@ -11,7 +11,7 @@ from inference import Predictor
 from inference.opening import open_head, run_folders
 from tests.trained_heads import train_on_recordings
 
-_PACKAGES = ("fastapi", "httpx", "uvicorn", "websockets")
+_PACKAGES = ("fastapi", "httpx", "playwright", "uvicorn", "websockets")
 
 collect_ignore_glob = [] if all(importlib.util.find_spec(name) for name in _PACKAGES) else ["test_serve*.py"]
 

@@ -42,9 +42,12 @@ class Running:
 
 @contextlib.contextmanager
 def running(
-    load: Callable[[Path], Predictor], options: Options | None = None, places: tuple[str, ...] = ("small",)
+    load: Callable[[Path], Predictor],
+    options: Options | None = None,
+    places: tuple[str, ...] = ("small",),
+    port: int = 0,
 ) -> Iterator[Running]:
-    """Run a server as `app.serve.running` does, at any free port."""
+    """Run a server as `app.serve.running` does, at any free port or a certain one."""
     options = options or Options()
     app = build_app(Heads([Path(place) for place in places], load), options)
     config = uvicorn.Config(
@@ -57,7 +60,7 @@ def running(
         timeout_graceful_shutdown=3,
     )
     server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         while not server.started:

@@ -1,6 +1,7 @@
 """`ser serve` over HTTP: everybody gets their own right answer, and nobody anything else."""
 
 import concurrent.futures
+import copy
 import io
 import json
 import logging
@@ -289,7 +290,7 @@ def test_another_head_is_loaded_when_it_is_asked_for(predictor):
         if place.name == "broken":
             raise UserError("its weights are damaged.")
         assert place.name == "small" or may_load.wait(timeout=20)
-        return predictor
+        return copy.copy(predictor)
 
     with running(load, places=("small", "later", "broken")) as server:
         assert post(server, wav(), query="?head=later").status_code == 503

@@ -3,38 +3,51 @@
 import { element } from "./answers.js";
 import { FilePanel } from "./file.js";
 import { Listening } from "./listening.js";
-import { Refused, describe, keepToken, useToken } from "./server.js";
+import { describe, keepToken, useToken } from "./server.js";
 
 const AGAIN = 1500; // milliseconds
 const get = (id) => document.getElementById(id);
 const listening = new Listening(), filePanel = new FilePanel();
-let wanted = "";
+let wanted = "", shown = "";
 
-/** Show a head once it is loaded; meanwhile the one before stays. */
+/** Show a head once it is loaded; until then the one before stays. */
 async function choose(head) {
   wanted = head;
   let info;
   try {
     info = await describe(head);
   } catch (error) {
-    if (wanted !== head) return;
-    if (error.status === 401) askForToken(error.message);
-    else {
-      listening.say(error.message, error.status === 503 ? "note" : "grave");
-      if (error.status === 503 && !error.message.includes("cannot be loaded") || !error.status) setTimeout(() => wanted === head && choose(head), AGAIN);
-    }
+    if (wanted === head) explain(error, head);
     return;
   }
   if (wanted !== head) return;
   get("token-form").hidden = true;
   const heads = Object.keys(info.heads), select = get("head");
   if (select.options.length !== heads.length) select.replaceChildren(...heads.map((name) => new Option(name, name)));
-  select.value = info.head;
+  select.value = shown = info.head;
+  sayOfHead("");
   const runs = info.runs.length > 1 ? `the mean of ${info.runs.length} trained runs` : "one trained run";
   get("about").textContent = `${info.head}: ${runs}, on ${info.encoder}. ${(info.classes ?? info.targets).length} ${info.classes ? "classes" : "ratings"}.`;
   get("cautions").replaceChildren(...info.cautions.map((caution) => element("li", "", caution)));
   listening.use(info);
   filePanel.use(info);
+}
+
+function explain(error, head) {
+  if (error.status === 401) {
+    askForToken(error.message);
+    return;
+  }
+  const isLoading = error.status === 503 && error.retry, isThere = !error.status || isLoading;
+  sayOfHead(error.message, isThere ? "note" : "grave");
+  if (isThere) setTimeout(() => wanted === head && choose(head), AGAIN);
+  else get("head").value = shown;
+}
+
+function sayOfHead(sentence, kind = "note") {
+  get("head-message").hidden = !sentence;
+  get("head-message").textContent = sentence;
+  get("head-message").dataset.kind = kind;
 }
 
 function askForToken(sentence) {

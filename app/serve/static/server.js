@@ -6,7 +6,16 @@ const MOST_BUFFERED_SECONDS = 1;
 
 /** The server says no, in a sentence. */
 export class Refused extends Error {
-  constructor(message, status) { super(message); this.status = status; }
+  /**
+   * @param {string} message
+   * @param {number} status - of HTTP; 0 if there was no answer.
+   * @param {boolean} retry - whether it makes sense to ask again soon.
+   */
+  constructor(message, status, retry = false) {
+    super(message);
+    this.status = status;
+    this.retry = retry;
+  }
 }
 
 /** Take the token out of the address, where it would stay in the history. */
@@ -28,7 +37,7 @@ async function ask(path, options = {}) {
     throw new Refused("The server does not answer. Is it still running?", 0);
   }
   const said = await response.json().catch(() => ({ error: `The server answered with status ${response.status}.` }));
-  if (!response.ok) throw new Refused(said.error, response.status);
+  if (!response.ok) throw new Refused(said.error, response.status, response.headers.has("Retry-After"));
   return said;
 }
 
