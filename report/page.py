@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from evaluation.evaluation import Evaluation
 from evaluation.results import RegressionDetails
@@ -17,6 +16,7 @@ from report.leaderboard import Leaderboard, leaderboard_rows, make_leaderboard
 from report.regression import regression_sections
 from report.section import TaskSection, task_sections
 from report.settings import ReportSettings, choose_references
+from report.templating import page_templates
 
 
 def write_report(
@@ -63,21 +63,8 @@ def render_report(
     sections: Sequence[TaskSection], across: Sequence[AcrossTable], leaderboard: Leaderboard | None
 ) -> str:
     """The page's HTML; it loads nothing from anywhere."""
-    environment = Environment(
-        loader=PackageLoader("report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = lambda value: "-" if value is None else f"{100 * value:.1f}"
-    environment.filters["decimals"] = lambda value: f"{value:.3f}"
-    environment.filters["points"] = lambda value: f"{100 * value:+.1f}"
-    environment.filters["duration"] = _duration
-    environment.filters["three_digits"] = lambda value: f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-    environment.filters["thousands"] = lambda value: f"{value:,}"
-    environment.filters["p"] = lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}"
-    return environment.get_template("report.html.j2").render(
+    template = page_templates().get_template("report.html.j2")
+    return template.render(
         sections=sections,
         across=across,
         leaderboard=leaderboard,
@@ -125,9 +112,3 @@ def _tables(sections: Sequence[TaskSection]) -> dict[str, pd.DataFrame]:
             tables.setdefault(name, []).append(table)
     joined = {name: pd.concat([table for table in parts if len(table)] or parts[:1]) for name, parts in tables.items()}
     return {name: pd.DataFrame(columns=columns) for name, columns in plot_data.DECLARED.items()} | joined
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
