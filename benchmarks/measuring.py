@@ -1,36 +1,10 @@
-"""Medians of several runs, taken in turn, and a description of the machine."""
+"""What a benchmark prints; `inference.timing` measures."""
 
 import json
-import os
-import platform
-import statistics
-import time
-from collections.abc import Callable
-from pathlib import Path
 
-import torch
+from inference.timing import machine, medians
 
-
-def medians(contestants: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """Median seconds of each contestant over some rounds; in every round each one runs once, so noise meets all."""
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, run in contestants.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
-
-
-def machine() -> dict:
-    """Processor, cores, GPU and library versions."""
-    return {
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
+__all__ = ["machine", "medians", "report"]
 
 
 def report(name: str, **results) -> None:
@@ -42,10 +16,3 @@ def _rounded(value):
     if isinstance(value, dict):
         return {key: _rounded(item) for key, item in value.items()}
     return float(f"{value:.3g}") if isinstance(value, float) else value
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
-        if line.startswith("model name"):
-            return line.partition(": ")[2]
-    return platform.processor() or platform.machine()
