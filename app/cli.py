@@ -354,16 +354,21 @@ def export(
     ] = None,
     output: Annotated[Path | None, typer.Option("--output", help="A folder; exports/HEAD by default.")] = None,
     head_only: Annotated[bool, typer.Option("--head-only", help="Leave the encoder out.")] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Write int8 files, too, and compare cost and accuracy of all.")
+    ] = False,
+    most: Annotated[int, typer.Option("--most", min=1, help="With --int8: test utterances per run, at most.")] = 200,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Of onnxruntime and torch.")] = 1,
     checkpoint: Annotated[
         str | None, typer.Option("--checkpoint", help="The encoder's folder, if it is not where params.yaml says.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Write a trained head, and its encoder with it, as ONNX files; exit status 1 if they differ from torch."""
-    from app.export import Request, describe, export_head
+    from app.export import Request, export_head, show
 
-    request = Request(head, runs, output, not head_only, threads, checkpoint)
-    print(describe(*export_head(request, lambda text: print(text, file=sys.stderr))))
+    request = Request(head, runs, output, not head_only, int8, most, threads, checkpoint)
+    show(export_head(request, lambda text: print(text, file=sys.stderr)), as_json)
 
 
 @app.command(

@@ -2,20 +2,30 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
+from rich.console import Console
+from tqdm import tqdm
 
 from app.export_material import ProjectMaterial
+from app.export_page import write_page
+from app.export_table import megabytes, print_comparison
 from app.trained import open_trained
 from data.errors import UserError, listed, nearest
-from inference.export.bundle import MODEL, Exported, export_runs, in_float32, new_bundle
+from data.json_files import write_json
+from evaluation.settings import EvaluateSettings
+from inference.export.bundle import Exported, export_runs, new_bundle
+from inference.export.comparison import Comparison, Trial, compare
 from inference.export.material import MadeUp, Material, Utterance
+from inference.export.reference import in_float32
 from inference.predictor import Predictor, Run
 from stages.layout import head_folder
+from stages.params import read_section
 
 EXPORTS = Path("exports")
+TABLE = "export.json"
 _MADE_UP = 24  # utterances, where there are no real ones
 
 
@@ -29,7 +39,9 @@ class Request:
             the one with the best validation score.
         output: the folder; None for ``exports/<head>``.
         with_encoder: whether to export the encoder with the head, too.
-        threads: of onnxruntime.
+        int8: whether to write int8 files, too, and compare all variants.
+        most: utterances of each run that variants are compared on.
+        threads: of onnxruntime and torch.
         checkpoint: where the encoder's weights are, if not where params.yaml says.
     """
 
@@ -37,19 +49,33 @@ class Request:
     runs: str | None = None
     output: Path | None = None
     with_encoder: bool = True
+    int8: bool = False
+    most: int = 200
     threads: int = 1
     checkpoint: str | None = None
 
 
-def export_head(request: Request, say: Callable[[str], None]) -> tuple[Path, Exported]:
+@dataclass(frozen=True)
+class Export:
+    """What `ser export` made.
+
+    Attributes:
+        folder: where it is.
+        exported: the float32 files beside torch.
+        comparison: of all variants, if there are int8 files.
+    """
+
+    folder: Path
+    exported: Exported
+    comparison: Comparison | None
+
+
+def export_head(request: Request, say: Callable[[str], None]) -> Export:
     """Export runs of a head.
 
     Args:
         request: which, and where to.
         say: called with a sentence for people at every step.
-
-    Returns:
-        The folder, and what is in it.
 
     Raises:
         UserError: there is no such head or run, or a file does not give what torch gives.
@@ -58,11 +84,11 @@ def export_head(request: Request, say: Callable[[str], None]) -> tuple[Path, Exp
     runs = _choose(opened, request.runs, say)
     predictor = in_float32(opened, runs)
     material, utterances = _material(predictor, runs, say)
+    trials = _trials(opened, runs, material) if request.int8 else []
     folder = request.output or EXPORTS / predictor.name
     with new_bundle(folder) as partial:
         exported = export_runs(
             predictor,
-            runs,
             material,
             utterances,
             partial,
@@ -70,7 +96,25 @@ def export_head(request: Request, say: Callable[[str], None]) -> tuple[Path, Exp
             threads=request.threads,
             on_step=say,
         )
-    return folder, exported
+        comparison = None
+        if trials:
+            total = sum(min(request.most, len(trial.test)) for trial in trials)
+            say(f"int8: writing, and trying {len(trials)} runs on {total} test utterances of theirs")
+            with tqdm(total=total, unit="utterance", leave=False, disable=None) as bar:
+                comparison = compare(
+                    predictor,
+                    trials,
+                    material,
+                    partial,
+                    exported.encoder,
+                    most=request.most,
+                    statistics=read_section("evaluate", EvaluateSettings),
+                    threads=request.threads,
+                    on_utterance=bar.update,
+                )
+            write_json(partial / TABLE, asdict(comparison))
+            write_page(comparison, partial)
+    return Export(folder, exported, comparison)
 
 
 def _choose(predictor: Predictor, wanted: str | None, say: Callable[[str], None]) -> list[Run]:
@@ -117,17 +161,43 @@ def _material(predictor: Predictor, runs: list[Run], say: Callable[[str], None])
     return made_up, made_up.utterances(_MADE_UP)
 
 
+def _trials(predictor: Predictor, runs: list[Run], material: Material) -> list[Trial]:
+    """The exported runs; and where that is a single one, the other folds' runs of the same seed."""
+    if not isinstance(material, ProjectMaterial):
+        raise UserError("--int8 is tried on the head's own test utterances, and they are not here: see above")
+    if len({_fold(run) for run in runs}) > 1:
+        raise UserError("--int8: these runs have no test utterance in common, on which to try their mean")
+    first = runs[0].name
+    seed = first.partition("/")[2]
+    others = [run for run in predictor.runs if run.name != first and run.name.partition("/")[2] == seed]
+    return [
+        Trial(of_one, material.utterances(fold, "test"), material.utterances(fold, "train", "validation"))
+        for of_one in [runs, *([[run] for run in others] if len(runs) == 1 else [])]
+        for fold in [_fold(of_one[0])]
+    ]
+
+
 def _fold(run: Run) -> int:
     return int(run.name.split("/")[0].removeprefix("fold-"))
 
 
-def describe(folder: Path, exported: Exported) -> str:
-    """What was exported, a line a file."""
-    lines = [
-        f"{folder / name}: {(folder / name).stat().st_size / 1e6:.1f} MB; {parity.answers:,} answers in "
-        f"{parity.shapes} shapes differ from torch by up to {parity.largest:.1g}, {parity.equal:,} predictions equal"
-        for name, parity in exported.parity.items()
-    ]
-    if MODEL not in exported.parity:
-        lines.append("the encoder was left out")
-    return "\n".join(lines)
+def show(export: Export, as_json: bool) -> None:
+    """Print what was exported: for people, or as JSON."""
+    if as_json:
+        files = {
+            name: {"path": str(export.folder / name), **asdict(parity)}
+            for name, parity in export.exported.parity.items()
+        }
+        comparison = None if export.comparison is None else asdict(export.comparison)
+        print(json.dumps({"folder": str(export.folder), "files": files, "comparison": comparison}, indent=1))
+        return
+    console = Console(highlight=False)
+    for name, parity in export.exported.parity.items():
+        console.print(
+            f"{export.folder / name}: {megabytes((export.folder / name).stat().st_size / 1e6)} MB; as torch: "
+            f"{parity.equal:,} of {parity.answers:,} predictions equal, outputs within {parity.largest:.1g}",
+            soft_wrap=True,
+        )
+    if export.comparison is not None:
+        print_comparison(console, export.comparison)
+        console.print(f"This table as a page: {export.folder / 'index.html'}", soft_wrap=True)

@@ -2,7 +2,7 @@
 
 - `heads`, `encoders`: what is exported, as modules that the exporter can follow
 - `graphs`: modules to files, files to sessions
-- `parity`: whether a file gives what torch gives
+- `reference`, `parity`: what torch gives, and whether a file gives the same
 - `quantising`: the same in int8
 - `material`: the utterances that this is tried on
 - `comparison`: what each variant costs, and what it predicts

@@ -7,35 +7,38 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from data.errors import UserError
 from data.json_files import write_json
-from features.kinds import open_encoder
 from inference.export.encoders import open_graph
 from inference.export.graphs import OPSET, OnnxModel, check_installed, join, write_encoder, write_head
 from inference.export.heads import HeadGraph
 from inference.export.material import Material, Utterance, evenly
 from inference.export.parity import Parity, check_parity, measure_parity
-from inference.export.trying import try_head, try_model
-from inference.predictor import Predictor, Run
+from inference.export.reference import try_head, try_model
+from inference.predictor import Predictor
 
 FORMAT, FORMAT_VERSION = "emocache-onnx", 1
 HEAD, MODEL, ENCODER = "head.onnx", "model.onnx", "encoder.onnx"
 DESCRIPTION = "model.json"
+_WORKSHOP = ".parts"  # what is in it is not handed over
 _MOST_ALONE = 100  # clips whose encoding is compared
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: a file's name -> how it compares with torch."""
+    """What was written.
+
+    Attributes:
+        parity: a file's name -> how it compares with torch.
+        encoder: the encoder alone, to join other runs' heads to; None without an encoder. It goes with the workshop.
+    """
 
     parity: dict[str, Parity]
+    encoder: Path | None
 
 
 def export_runs(
     predictor: Predictor,
-    runs: Sequence[Run],
     material: Material,
     utterances: Sequence[Utterance],
     folder: Path,
@@ -44,14 +47,13 @@ def export_runs(
     threads: int = 1,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Exported:
-    """Write the files of some runs of a head into a folder, unless one of them differs from torch.
+    """Write a predictor's runs as files in a folder, unless one of them differs from torch.
 
     Args:
-        predictor: of the head; see `in_float32`.
-        runs: of it; several answer with their mean.
+        predictor: from `in_float32`; several runs answer with their mean.
         material: what the files are tried on.
         utterances: of it.
-        folder: an existing one.
+        folder: from `new_bundle`.
         with_encoder: whether to write ``model.onnx``, the encoder and the head in one.
         threads: of onnxruntime.
         on_step: called with what is being done, for people.
@@ -59,51 +61,28 @@ def export_runs(
     Raises:
         UserError: a file does not give what torch gives.
     """
-    workshop = folder / ".parts"
-    workshop.mkdir()
-    parity, keys = {}, [key for utterance in utterances for key in utterance.clips]
+    runs, keys = predictor.runs, [key for utterance in utterances for key in utterance.clips]
+    parity: dict[str, Parity] = {}
     graph = HeadGraph(runs, predictor.of_ratings)
     on_step(f"{HEAD}: writing and comparing with torch")
     write_head(graph, folder / HEAD)
     answers = try_head(OnnxModel(folder / HEAD, threads), runs, predictor.of_ratings, material, keys)
     parity[HEAD] = measure_parity(answers, predictor.of_ratings)
     check_parity(HEAD, parity[HEAD])
-    longest = None
+    longest, alone = None, None
     if with_encoder:
         on_step(f"{MODEL}: writing and comparing with torch")
-        encoder = open_graph(predictor.settings, predictor.layers)
+        encoder, alone = open_graph(predictor.settings, predictor.layers), folder / _WORKSHOP / ENCODER
         longest = encoder.most_samples
-        write_encoder(encoder, workshop / ENCODER)
-        join(workshop / ENCODER, folder / HEAD, folder / MODEL)
+        write_encoder(encoder, alone)
+        join(alone, folder / HEAD, folder / MODEL)
         few = [key for utterance in evenly(utterances, _MOST_ALONE) for key in utterance.clips]
         answers = try_model(OnnxModel(folder / MODEL, threads), predictor, material, few)
         parity[MODEL] = measure_parity(answers, predictor.of_ratings)
         check_parity(MODEL, parity[MODEL])
-    description = _describe(predictor, runs, graph, longest, parity, material)
+    description = _describe(predictor, graph, longest, parity, material)
     write_json(folder / DESCRIPTION, description)
-    shutil.rmtree(workshop)
-    return Exported(parity)
-
-
-def in_float32(predictor: Predictor, runs: Sequence[Run]) -> Predictor:
-    """A predictor with some of a predictor's runs, that computes in float32 on the CPU, as ONNX files do.
-
-    What an int8 store rounds away is not rounded: it would need each utterance's extremes.
-    """
-    encoder, settings = predictor.encoder, predictor.settings
-    if encoder.compute_type != "float32" or encoder.device.type != "cpu":
-        encoder = open_encoder(settings.model_copy(update={"compute_dtype": "float32"}), torch.device("cpu"))
-    if settings.storage == "int8":
-        settings = settings.model_copy(update={"storage": "float32"})
-    return Predictor(
-        name=predictor.name,
-        runs=runs,
-        names=predictor.names,
-        of_ratings=predictor.of_ratings,
-        layers=predictor.layers,
-        settings=settings,
-        encoder=encoder,
-    )
+    return Exported(parity, alone)
 
 
 @contextmanager
@@ -118,9 +97,10 @@ def new_bundle(folder: Path) -> Iterator[Path]:
         raise UserError(f"{folder} exists and is no export of `ser export`: choose another --output, or remove it")
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    (partial / _WORKSHOP).mkdir(parents=True)
     try:
         yield partial
+        shutil.rmtree(partial / _WORKSHOP)
         if folder.exists():
             shutil.rmtree(folder)
         partial.rename(folder)
@@ -139,7 +119,6 @@ def _is_bundle(folder: Path) -> bool:
 
 def _describe(
     predictor: Predictor,
-    runs: Sequence[Run],
     graph: HeadGraph,
     longest: int | None,
     parity: dict[str, Parity],
@@ -152,7 +131,7 @@ def _describe(
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "head": predictor.name,
-        "runs": {run.name: {"temperature": run.temperature} for run in runs},
+        "runs": {run.name: {"temperature": run.temperature} for run in predictor.runs},
         "ratings" if predictor.of_ratings else "classes": predictor.names,
         "outputs": graph.outputs,
         "sample_rate": predictor.sample_rate,
@@ -162,7 +141,7 @@ def _describe(
         "frames": {"layers": predictor.layers, "dimension": graph.dimension, "per_second": encoder.frame_rate},
         "encoder": {
             "kind": settings.kind,
-            "name": encoder.name,
+            "name": encoder.name if settings.checkpoint_folder is None else settings.checkpoint_folder.name,
             "revision": encoder.revision,
             **encoder.recipe,
             "cautions": predictor.cautions,

@@ -84,6 +84,9 @@ def join(encoder: Path, head: Path, path: Path) -> None:
     joined = compose.merge_models(
         front, back, io_map=[(name, name) for name in ("frames", "lengths")], outputs=names, producer_name="emocache"
     )
+    versions = {opset.domain: opset.version for opset in joined.opset_import}  # both parts name theirs
+    del joined.opset_import[:]
+    joined.opset_import.extend(onnx.helper.make_opsetid(*opset) for opset in versions.items())
     onnx.save(joined, path)
 
 

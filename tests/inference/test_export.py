@@ -2,6 +2,9 @@
 
 import copy
 import json
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,21 +12,23 @@ import torch
 
 from data.clips import ClipsSettings, open_clips
 from data.errors import UserError
+from evaluation.settings import EvaluateSettings
 from features.encoder import clips_in
 from features.ssl import SslSettings
 from features.store import FeatureSet
-from inference.export import bundle, graphs
-from inference.export.bundle import HEAD, MODEL, export_runs, in_float32, new_bundle
+from inference.export import bundle, comparison, graphs
+from inference.export.bundle import HEAD, MODEL, export_runs, new_bundle
+from inference.export.comparison import DYNAMIC, FILES, FLOAT32, STATIC, TORCH, Trial, compare
 from inference.export.graphs import OnnxModel, write_head
 from inference.export.heads import HeadGraph
 from inference.export.material import Material, Utterance
 from inference.export.parity import Answers, measure_parity
-from inference.export.trying import head_in_torch
+from inference.export.reference import head_in_torch, in_float32
 from inference.opening import open_head, run_folders
-from inference.predictor import Run
+from inference.predictor import Predictor, Run
 from models import HEADS
 from models.building import build_head
-from tests.builders import TINY_ENCODER, write_whisper
+from tests.builders import REPOSITORY, TINY_ENCODER, write_whisper
 from tests.models.test_heads import VARIANTS
 from tests.trained_heads import TrainedHead, train_on_recordings
 from training.checkpoint import RatingScale, StandardisedHead
@@ -98,12 +103,16 @@ class Recordings(Material):
         return self._clips[key].samples
 
 
-def export(trained: TrainedHead, folder, **options):
+def open_exact(trained: TrainedHead) -> Predictor:
     opened = open_head("small", run_folders(trained.folder), trained.settings, torch.device("cpu"))
-    predictor = in_float32(opened, opened.runs)
+    return in_float32(opened, opened.runs)
+
+
+def export(trained: TrainedHead, folder, **options):
+    predictor = open_exact(trained)
     material = Recordings(trained, predictor.layers)
     with new_bundle(folder) as partial:
-        return export_runs(predictor, predictor.runs, material, material.utterances(), partial, **options)
+        return export_runs(predictor, material, material.utterances(), partial, **options)
 
 
 def ssl(folder, **settings) -> SslSettings:
@@ -177,3 +186,60 @@ def test_the_description_says_what_a_stranger_needs(tmp_path):
     )
     assert said["frames"]["layers"] == [2]
     assert len(said["encoder"]["weights"]) == 64
+
+
+@pytest.mark.parametrize("head", [{"model": "linear", "l2": [1.0], "layers": "all"}, GRU], ids=["linear", "gru"])
+def test_int8_is_tried_on_test_utterances_and_calibrated_on_others(head, tmp_path, monkeypatch):
+    trained = train_on_recordings(tmp_path, ssl(tmp_path), head, folds=2)
+    predictor = open_exact(trained)
+    material = Recordings(trained, predictor.layers)
+    trials = [
+        Trial([run], material.utterances(f"s{fold}"), material.utterances(f"s{fold + 2}"))
+        for fold, run in enumerate(predictor.runs)
+    ]
+    calibrated_on = []
+
+    def keep(part, material, key):
+        calibrated_on.append(key)
+        return inputs(part, material, key)
+
+    inputs, write_int8 = comparison._inputs, comparison._write_int8
+
+    def watch(*arguments):
+        with monkeypatch.context() as patch:
+            patch.setattr(comparison, "_inputs", keep)
+            write_int8(*arguments)
+
+    monkeypatch.setattr(comparison, "_write_int8", watch)
+    with new_bundle(tmp_path / "out") as partial:
+        exported = export_runs(in_float32(predictor, predictor.runs[:1]), material, trials[0].test, partial)
+        statistics = EvaluateSettings(bootstrap=100)
+        made = compare(predictor, trials, material, partial, exported.encoder, most=100, statistics=statistics)
+    assert {key.split("-")[0] for key in calibrated_on} == {"s2", "s3"}
+    assert (made.utterances, made.speakers, made.metric) == (12, 2, "UA")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*FILES.values(), "model.json"}
+    for torch_row, *files in (made.rows[:4], made.rows[4:]):
+        assert [torch_row.variant, *(row.variant for row in files)] == [TORCH, FLOAT32, DYNAMIC, STATIC]
+        float32, dynamic, static = files
+        assert (float32.difference, float32.low, float32.high, float32.equal) == (0, 0, 0, 1)
+        assert float32.largest < 1e-3
+        assert dynamic.largest > float32.largest or float32.part == "head"
+        assert static.largest > float32.largest
+    assert made.rows[6].megabytes < 0.6 * made.rows[5].megabytes
+    assert made.rows[7].megabytes < made.rows[6].megabytes
+    assert any("GRU" in note for note in made.notes) == (head is GRU)
+
+
+def test_the_documented_lines_predict_with_nothing_but_onnxruntime(tmp_path):
+    trained = train_on_recordings(tmp_path, ssl(tmp_path), GRU)
+    export(trained, tmp_path / "exports/gru")
+    name = next(name for name in trained.audio if name.startswith("s0-0"))
+    audio = trained.audio[name]  # 16 kHz, mono
+    (tmp_path / "speech.wav").write_bytes(audio.read_bytes())
+    lines = re.search(r"```python\n(.*?)```", (REPOSITORY / "docs/export.md").read_text(), re.S)[1]
+    forbidden = "import sys\nfor name in ('torch', 'transformers', 'inference'): sys.modules[name] = None\n"
+    command = [sys.executable, "-c", forbidden + lines]
+    printed = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    probabilities = [float(value) for value in re.findall(r"\d\.\d+(?:e-\d+)?", printed)]
+    expected = open_exact(trained).predict_file(audio).outputs
+    np.testing.assert_allclose(probabilities, expected, atol=1e-3)

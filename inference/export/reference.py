@@ -1,10 +1,11 @@
-"""A file's answers beside torch's, on batches of several shapes."""
+"""What a file is held against: torch's answers in float32, to batches of several shapes."""
 
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 
+from features.kinds import open_encoder
 from inference.export.graphs import OnnxModel
 from inference.export.material import Material, padded
 from inference.export.parity import Answers, shares
@@ -59,3 +60,24 @@ def head_in_torch(runs: Sequence[Run], of_ratings: bool, frames: torch.Tensor, l
     logits = [run.model(frames, lengths).emotion_logits / (1 if of_ratings else run.temperature) for run in runs]
     outputs = logits if of_ratings else [values.softmax(dim=-1) for values in logits]
     return torch.stack(outputs).mean(dim=0).numpy()
+
+
+def in_float32(predictor: Predictor, runs: Sequence[Run]) -> Predictor:
+    """A predictor with some of a predictor's runs, that computes in float32 on the CPU, as ONNX files do.
+
+    What an int8 store rounds away is not rounded: it would need each utterance's extremes.
+    """
+    encoder, settings = predictor.encoder, predictor.settings
+    if encoder.compute_type != "float32" or encoder.device.type != "cpu":
+        encoder = open_encoder(settings.model_copy(update={"compute_dtype": "float32"}), torch.device("cpu"))
+    if settings.storage == "int8":
+        settings = settings.model_copy(update={"storage": "float32"})
+    return Predictor(
+        name=predictor.name,
+        runs=runs,
+        names=predictor.names,
+        of_ratings=predictor.of_ratings,
+        layers=predictor.layers,
+        settings=settings,
+        encoder=encoder,
+    )
