@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.desktop.opening import check_screen, open_window
 from app.trained import open_trained
 from data.audio import UnusableAudioError
 from data.errors import UserError
@@ -69,11 +70,23 @@ def run_live(options: LiveOptions, headless: bool, head: Path | None, device: st
         raise UserError("--json prints lines, which a window does not: give --headless too.")
     if options.file is not None and options.microphone is not None:
         raise UserError("--file and --microphone: give one of them.")
+    if not headless:
+        _open_window(options, head, device, checkpoint)
+        return
     source = open_source(options)
     predictor = open_trained(head, device, checkpoint)
     for caution in predictor.cautions:
         print(f"note: {caution}", file=sys.stderr)
     print_live(predictor, source, options)
+
+
+def _open_window(options: LiveOptions, head: Path | None, device: str, checkpoint: str | None) -> None:
+    check_screen()
+
+    def open_predictor(where: Path | None) -> Predictor:
+        return open_trained(where, device, checkpoint if where == head else None)
+
+    open_window(open_predictor, head, options.file, options.microphone, options.hop, options.window, options.save)
 
 
 def open_source(options: LiveOptions) -> Source:

@@ -140,8 +140,9 @@ class LiveSession:
     def end(self) -> None:
         """Say that the sound is over. What came after the last hop is analysed as well."""
         with self._changed:
-            self._wanted = self._ring.total > max(self._schedule.seen, self._ring.first)
-            self._enter(State.ENDED)
+            if self._state not in (State.ENDED, State.LOST):
+                self._wanted = self._ring.total > max(self._schedule.seen, self._ring.first)
+                self._enter(State.ENDED)
 
     def lose(self, reason: str) -> None:
         """Say that the source is gone, such as a microphone that was pulled out.

@@ -1,5 +1,6 @@
 """Where the sound of a live session comes from: a file, played at its own speed or as fast as it is analysed."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
@@ -10,8 +11,8 @@ import numpy as np
 import soundfile
 
 from data.audio import UnusableAudioError
-from data.errors import UserError
 from inference.live.session import LiveSession
+from inference.recordings import open_recording
 
 _BLOCK = 0.05  # seconds that are fed at once
 
@@ -48,17 +49,17 @@ class FileSource:
     """Plays a recording.
 
     Args:
-        path: anything that libsndfile reads.
+        path: anything that libsndfile or ffmpeg reads.
 
     Raises:
         UnusableAudioError: it cannot be read, or is empty.
     """
 
     def __init__(self, path: Path):
-        self.name = path.name
-        self._file = _open(path)
-        self.sample_rate: int = self._file.samplerate
-        self.seconds = self._file.frames / self.sample_rate
+        self._open = contextlib.ExitStack()
+        self._recording = self._open.enter_context(open_recording(path))
+        self.name, self.sample_rate = self._recording.name, self._recording.sample_rate
+        self.seconds = self._recording.seconds
         self._may_play, self._stopping = threading.Event(), threading.Event()
         self._may_play.set()
         self._thread: threading.Thread | None = None
@@ -71,7 +72,7 @@ class FileSource:
         """
         length = max(1, round(_BLOCK * self.sample_rate))
         try:
-            while len(block := self._file.read(length, dtype="float32", always_2d=True)):
+            while len(block := self._recording.file.read(length, dtype="float32", always_2d=True)):
                 yield block.mean(axis=1)
         except (soundfile.SoundFileError, RuntimeError) as error:
             raise UnusableAudioError(f"unreadable from here on: {error}") from error
@@ -92,7 +93,7 @@ class FileSource:
         self._may_play.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
-        self._file.close()
+        self._open.close()
 
     def _play(self, session: LiveSession) -> None:
         begin, played = time.monotonic(), 0.0
@@ -109,15 +110,3 @@ class FileSource:
             session.lose(f"{self.name}: {error}.")
         else:
             session.end()
-
-
-def _open(path: Path) -> soundfile.SoundFile:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file.")
-    try:
-        file = soundfile.SoundFile(path)
-    except (soundfile.SoundFileError, RuntimeError) as error:
-        raise UnusableAudioError(f"unreadable: {error}") from error
-    if not file.frames:
-        raise UnusableAudioError("empty: no samples")
-    return file

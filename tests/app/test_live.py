@@ -1,5 +1,6 @@
 """`ser live --headless`: one line per hop."""
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from app.desktop.opening import check_screen
 from app.live import LiveOptions, open_source, print_live, run_live
 from data.errors import UserError
 from tests.builders import tone, write_wav
@@ -70,3 +72,22 @@ def test_a_file_in_real_time_gives_the_same_windows(tmp_path, capsys):
 def test_options_that_make_no_sense_are_refused_before_a_head_is_loaded(options, headless, message):
     with pytest.raises(UserError, match=message):
         run_live(LiveOptions(**options), headless, None, "cpu", None)
+
+
+def test_without_the_package_or_a_screen_the_window_is_refused_in_one_sentence(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r'PySide6: pip install -e "\.\[live\]"\. .*ser live --headless.*ser serve'):
+        check_screen()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(UserError, match="no screen here"):
+        check_screen()
+
+
+@pytest.mark.extras
+def test_a_screen_that_does_not_answer_is_said_to_be_one(monkeypatch):
+    monkeypatch.delenv("QT_QPA_PLATFORM", raising=False)
+    monkeypatch.setenv("DISPLAY", ":4321")
+    with pytest.raises(UserError, match=r"could not connect to display :4321\. Without one"):
+        check_screen()

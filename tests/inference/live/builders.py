@@ -1,4 +1,4 @@
-"""Predictors for tests of live sessions: a real one that is fast, and one that takes as long as it is told."""
+"""What live sessions are tested with: a real predictor that is fast, one that is steered, and a sound system."""
 
 import threading
 from types import SimpleNamespace
@@ -68,3 +68,37 @@ class SteeredPredictor:
         outputs = np.full(len(CLASSES), 0.1)
         outputs[loudest] = 0.7
         return [Answer(outputs, np.ones(10) / 10)]
+
+
+class PortAudioError(Exception):
+    pass
+
+
+class SoundSystem:
+    """Stands in for the package sounddevice: a machine with the inputs that a test gives it."""
+
+    PortAudioError = PortAudioError
+
+    def __init__(self, names=(), rates=(48000,), opening=None):
+        self.names, self.rates, self.opening, self.stream = names, rates, opening, None
+        self.default = SimpleNamespace(device=(1 if names else -1, -1))
+
+    def query_hostapis(self):
+        return [{"name": "ALSA"}]
+
+    def query_devices(self):
+        speaker = {"name": "Speaker", "hostapi": 0, "max_input_channels": 0, "default_samplerate": 48000.0}
+        inputs = [
+            {"name": name, "hostapi": 0, "max_input_channels": 2, "default_samplerate": 96000.0} for name in self.names
+        ]
+        return [speaker, *inputs]
+
+    def check_input_settings(self, samplerate, **other):
+        if samplerate not in self.rates:
+            raise PortAudioError("Error checking input settings: Invalid sample rate [PaErrorCode -9997]", -9997)
+
+    def InputStream(self, **options):  # noqa: N802
+        if self.opening is not None:
+            raise PortAudioError(self.opening)
+        self.stream = SimpleNamespace(**options, start=lambda: None, close=lambda: None)
+        return self.stream

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,42 +13,8 @@ from inference.live import LiveSession, State
 from inference.live.microphone import MicrophoneSource, find_microphone, microphones
 from inference.live.sources import FileSource
 from tests.builders import tone, write_wav
-from tests.inference.live.builders import SteeredPredictor
+from tests.inference.live.builders import SoundSystem, SteeredPredictor
 from tests.inference.live.test_session import wait_for
-
-
-class PortAudioError(Exception):
-    pass
-
-
-class SoundSystem:
-    """Stands in for the package sounddevice: a machine with the inputs that a test gives it."""
-
-    PortAudioError = PortAudioError
-
-    def __init__(self, names=(), rates=(48000,), opening=None):
-        self.names, self.rates, self.opening, self.stream = names, rates, opening, None
-        self.default = SimpleNamespace(device=(1 if names else -1, -1))
-
-    def query_hostapis(self):
-        return [{"name": "ALSA"}]
-
-    def query_devices(self):
-        speaker = {"name": "Speaker", "hostapi": 0, "max_input_channels": 0, "default_samplerate": 48000.0}
-        inputs = [
-            {"name": name, "hostapi": 0, "max_input_channels": 2, "default_samplerate": 96000.0} for name in self.names
-        ]
-        return [speaker, *inputs]
-
-    def check_input_settings(self, samplerate, **other):
-        if samplerate not in self.rates:
-            raise PortAudioError("Error checking input settings: Invalid sample rate [PaErrorCode -9997]", -9997)
-
-    def InputStream(self, **options):  # noqa: N802
-        if self.opening is not None:
-            raise PortAudioError(self.opening)
-        self.stream = SimpleNamespace(**options, start=lambda: None, close=lambda: None)
-        return self.stream
 
 
 @pytest.fixture
@@ -95,16 +60,10 @@ def test_a_paused_file_stands_still_and_can_be_stopped(tmp_path):
         source.stop()
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(b"", "unreadable"), (b"not audio, whatever its name says", "unreadable"), (None, "no such file")],
-)
-def test_what_is_no_recording_is_refused(tmp_path, content, message):
-    path = tmp_path / "a.wav"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises((UserError, UnusableAudioError), match=message):
-        FileSource(path)
+def test_what_is_no_recording_is_refused(tmp_path):
+    (tmp_path / "a.wav").write_text("not audio, whatever its name says")
+    with pytest.raises(UnusableAudioError):
+        FileSource(tmp_path / "a.wav")
 
 
 def test_microphones_are_listed_and_found_by_number_or_name(machine):
