@@ -106,9 +106,14 @@ def predict(
     _note(*describe(predictor))
     with _writer(form, output, predictor) as writer:
         cut_short = []
-        many = _windows_of if windowed else _wholes_of
-        for predicted in many(
-            inputs.recordings, predictor, windowed, lambda path, why: unusable.append((str(path), why))
+
+        def refuse(path: Path, why: str) -> None:
+            unusable.append((str(path), why))
+
+        for predicted in (
+            predict_windows(inputs.recordings, predictor, windowed, refuse)
+            if windowed
+            else predict_wholes(inputs.recordings, predictor, refuse)
         ):
             writer.write(predicted)
             covered = predicted.rows[-1].end - predicted.rows[0].start
@@ -211,10 +216,16 @@ def _about(predictor: Predictor) -> dict:
     }
 
 
-def _wholes_of(
-    recordings: Sequence[Path], predictor: Predictor, _: None, refuse: Callable[[Path, str], None]
+def predict_wholes(
+    recordings: Sequence[Path], predictor: Predictor, refuse: Callable[[Path, str], None]
 ) -> Iterator[Predicted]:
-    """Predict recordings as the pipeline cuts them, several at once, while the next ones are decoded."""
+    """Predict recordings as the pipeline cuts them, several at once, while the next ones are decoded.
+
+    Args:
+        recordings: any number; a few of them are in memory at a time.
+        predictor: the head.
+        refuse: called with a recording that cannot be predicted, and why.
+    """
     with tqdm(total=len(recordings), desc="predict", unit="file", disable=None) as bar:
         group: list[tuple[Path, Clips]] = []
         seconds = 0.0
@@ -290,10 +301,10 @@ def _read_ahead(
         pool.shutdown(cancel_futures=True)
 
 
-def _windows_of(
+def predict_windows(
     recordings: Sequence[Path], predictor: Predictor, how: Timeline, refuse: Callable[[Path, str], None]
 ) -> Iterator[Predicted]:
-    """Predict recordings window by window, one recording after the other."""
+    """Predict recordings window by window, one recording after the other; see `predict_wholes`."""
     for number, path in enumerate(recordings, start=1):
         try:
             with open_recording(path) as recording:
