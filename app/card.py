@@ -11,24 +11,26 @@ from inference.pack_format import CARD_FILE, PackDescription
 from inference.packing import is_edited, read_pack, read_text
 
 
-def print_card(where: Path | None, as_json: bool = False) -> None:
+def print_card(pack: Path | None, head: Path | None = None, as_json: bool = False) -> None:
     """Print a card: rendered on a terminal, as Markdown where the output goes elsewhere, or its data as JSON.
 
     Args:
-        where: a pack, or a head; None for the best head.
+        pack: a packed model; None for that of a head.
+        head: its folder or name, or a pack; None for the best head.
         as_json: print the data.
 
     Raises:
         UserError: there is no such pack or head, or not the head's evaluation.
     """
-    packed = where is not None and is_packed(where)
-    description = read_pack(where) if packed else describe_head(Asked(where))
+    if pack is None and head is not None and is_packed(head):
+        pack = head
+    description = describe_head(Asked(head)) if pack is None else read_pack(pack)
     if as_json:
         print(json.dumps(_data(description), indent=1))
         return
-    card = read_text(where, CARD_FILE) if packed else render_card(description)
-    if packed and is_edited(where, description):
-        print(f"note: {where}/{CARD_FILE} was edited after it was packed", file=sys.stderr)
+    card = render_card(description) if pack is None else read_text(pack, CARD_FILE)
+    if pack is not None and is_edited(pack, description):
+        print(f"note: {pack}: {CARD_FILE} was edited after it was packed", file=sys.stderr)
     if sys.stdout.isatty():
         _render(card)
     else:

@@ -300,7 +300,7 @@ def card(
 
     if pack is not None and head is not None:
         raise UserError("name a pack or a head, not both")
-    print_card(pack or head, as_json)
+    print_card(pack, head, as_json)
 
 
 @app.command(

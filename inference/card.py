@@ -52,6 +52,8 @@ def render_card(description: PackDescription) -> str:
         names=_NAMES,
         folds=folds,
         all_runs=len(description.runs) == figures.num_folds * figures.num_seeds,
+        gender=", ".join(f"{speakers} {name}" for name, speakers in figures.genders.items()),
+        chosen="; ".join(f"{column} {' or '.join(values)}" for column, values in figures.chosen.items()),
         input=_input(description),
         features=_features(description),
         bins=BINS,

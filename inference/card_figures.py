@@ -21,6 +21,7 @@ from inference.temperature import TemperatureScaling
 from report.wording import folds_sentence, validation_sentence
 
 _SHOWN_GROUPS = ("corpus", "gender", "style", "duration")
+_MOST_SPEAKERS, _FEW_SPEAKERS = 30, 11  # in a table; of more, as few are shown
 _PRIVATE_COLUMNS = ("id", "path", "speaker", "dialog", "text", "session")  # of a manifest
 
 
@@ -108,6 +109,7 @@ class CardFigures(Result):
         model, num_parameters: of the head.
         task: its name.
         corpora, classes, targets: what it was trained on.
+        labels: ``majority`` or ``votes``.
         chosen: the manifest's columns by which utterances were chosen, and the values.
         utterances, speakers: how many take part in the task.
         genders: gender -> speakers, where the corpus says.
@@ -132,6 +134,7 @@ class CardFigures(Result):
     corpora: list[CardCorpus]
     classes: list[CardClass]
     targets: list[str]
+    labels: str
     chosen: dict[str, list[str]]
     utterances: int
     speakers: int
@@ -162,13 +165,24 @@ class CardFigures(Result):
         return [group for group in self.groups if group.grouping == "speaker"]
 
     @property
+    def shown_speakers(self) -> list[CardGroup]:
+        """All of them, or some from the best to the worst."""
+        speakers = self.speaker_groups
+        if len(speakers) <= _MOST_SPEAKERS:
+            return speakers
+        steps = range(_FEW_SPEAKERS)
+        return [speakers[round(step * (len(speakers) - 1) / (_FEW_SPEAKERS - 1))] for step in steps]
+
+    @property
     def other_groups(self) -> list[CardGroup]:
         return [group for group in self.groups if group.grouping != "speaker"]
 
     @property
     def languages(self) -> list[str]:
-        """ISO 639-1 codes of the corpora, as far as they are known."""
-        return sorted({code for corpus in self.corpora if corpus.facts for code in corpus.facts.languages})
+        """ISO 639-1 codes of the corpora; none if that of any corpus is not known."""
+        if not all(corpus.facts for corpus in self.corpora):
+            return []
+        return sorted({code for corpus in self.corpora for code in corpus.facts.languages})
 
     @property
     def unseen_speakers(self) -> bool:
@@ -218,6 +232,7 @@ def card_figures(
         ],
         classes=_classes(details) if classes else [],
         targets=[] if classes else details.targets,
+        labels=data.description.labels,
         chosen=_chosen(details),
         utterances=data.utterances,
         speakers=data.speakers,

@@ -163,7 +163,8 @@ def _open_encoder(name: str, settings: KindSettings, device: torch.device) -> Au
         return open_encoder(settings, device)
     except UserError as error:
         elsewhere = "\nIf its weights are elsewhere: --checkpoint FOLDER" if settings.kind == "ssl" else ""
-        raise UserError(f"{name} needs the encoder of its features, which is not here: {error}{elsewhere}") from error
+        why = str(error).replace("; or use 'untrained', which needs no network", "")
+        raise UserError(f"{name} needs the encoder of its features, which is not here: {why}{elsewhere}") from error
 
 
 def _listed_files(folder: Path) -> set[Path]:

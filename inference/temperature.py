@@ -110,8 +110,11 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         labels: class indices [N].
 
     Returns:
-        Above 1 where a model is too confident, below 1 where it is not confident enough; from 0.05 to 20.
+        Above 1 where a model is too confident, below 1 where it is not confident enough; from 0.05 to 20. 1 where no
+        label is missed: the more confident, the likelier are they then, without end.
     """
+    if (logits.argmax(axis=1) == labels).all():
+        return 1.0
 
     def loss(log_temperature: float) -> float:
         scaled = log_softmax(logits / np.exp(log_temperature), axis=1)

@@ -86,6 +86,14 @@ def test_nobody_is_named(trained, details):
     assert "speaker 4 of them" in said  # what the task's `where` chooses by
 
 
+def test_of_many_speakers_some_are_shown(trained, details):
+    speaker = next(row for row in details.groups if row.grouping == "speaker")
+    many = [speaker.model_copy(update={"group": f"p{number}"}) for number in range(1201)]
+    card = render_card(describe(trained, details.model_copy(update={"groups": many})))
+    assert re.findall(r"^\| (speaker \d+) \|", card, re.MULTILINE)[::5] == ["speaker 1", "speaker 601", "speaker 1201"]
+    assert "of 1201, some are shown" in card
+
+
 def test_a_mean_over_folds_is_not_given_the_figures_of_its_runs(trained, details):
     assert "not of this pack's mean over runs of 4 folds" in render_card(describe(trained, details))
     single = render_card(describe(trained, details, runs=1))
@@ -125,6 +133,8 @@ def test_terms_are_stated_as_far_as_they_are_known_and_never_made_up(trained):
     assert "language:\n  - tr" in known
     unchecked = render_card(describe(trained, evaluate(trained, reader="iemocap", corpus="iemocap")))
     assert "must not be passed on. (As usually stated; not checked.)" in unchecked
+    assert "It was trained on Turkish only." in known
+    assert "It was trained on" not in unknown
     assert FACTS.keys() <= CORPORA.keys()
 
 

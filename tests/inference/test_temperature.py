@@ -42,6 +42,10 @@ def test_the_factor_by_which_logits_are_too_large_is_found():
         assert fit_temperature(np.log(np.maximum(rounded, 5e-7)), labels) == pytest.approx(factor, rel=0.06)
 
 
+def test_where_nothing_is_missed_nothing_can_be_fitted():
+    assert fit_temperature(np.log([[0.6, 0.4], [0.3, 0.7]]), np.array([0, 1])) == 1.0
+
+
 def test_confidence_fits_better_afterwards_also_on_test_speakers():
     table = run({"v1": 2.5, "v2": 2.5}, {"t1": 2.5, "t2": 2.5})
     scaling = scale_temperatures({"fold-0/seed-1": table}, CLASSES, SETTINGS)
