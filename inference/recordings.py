@@ -16,12 +16,14 @@ import numpy as np
 import soundfile
 
 from data.audio import SHORTEST, Excerpt, UnusableAudioError, open_audio, read_excerpt
+from inference.tape import Tape
 
 _RATES = (2_000, 768_000)  # Hz
 _MOST_SAMPLES_A_SECOND = 8 * 768_000  # over all channels: 25 MB a second once decoded
 _LARGEST_KERNEL = 2**24  # elements of torchaudio's resampling kernel; 44,101 Hz would take 700 million
 _EASY_RATE = 48_000  # Hz, of what ffmpeg makes of a rate that is hard to resample
 
+_LOSSY = ("MP3", "OGG")  # Vorbis and Opus are in OGG
 _FORMATS = (  # demuxers of ffmpeg; none of them opens another file or an address
     "3gp,aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,eac3,flac,flv,matroska,webm,mov,mp3,mp4,m4a,mpeg,mpegts,"
     "ogg,tta,w64,wav,wv"
@@ -45,7 +47,7 @@ class Recording:
 
     name: str
     path: Path
-    file: soundfile.SoundFile
+    file: soundfile.SoundFile | Tape
 
     @property
     def sample_rate(self) -> int:
@@ -101,9 +103,8 @@ def open_recording(
         if why_not := _unreadable_by_libsndfile(path):
             path = _decode(path, Path(folder), why_not, longest)
         with open_audio(path) as file:
-            recording = Recording(name, path, file)
-            _check(recording, longest)
-            yield recording
+            _check(file, longest)
+            yield Recording(name, path, Tape(file) if file.format in _LOSSY else file)
 
 
 def _file_of(audio: Path | str | bytes, folder: Path) -> Path:
@@ -137,22 +138,34 @@ def _unreadable_by_libsndfile(path: Path) -> str:
         return "libsndfile does not recognise it"
     if num_frames > _LONGEST * rate:
         return "its header does not say how long it is"  # what ffmpeg writes to a pipe
-    if form == "MP3" and not _states_its_length(path):
-        return "its header does not say how long it is"  # libsndfile then guesses from the first frame, badly if VBR
+    if form == "MP3":
+        missing = _missing_mp3_bytes(path)
+        if missing is None:  # libsndfile then guesses from the first frame, badly if the bit rate varies
+            return "its header does not say how long it is"
+        if missing > 0:
+            raise UnusableAudioError(f"truncated: {missing:,} bytes of audio are missing at the end")
     common = math.gcd(rate, 16_000)
     if (rate // common) * (16_000 // common) > _LARGEST_KERNEL:
         return f"{rate:,} Hz is hard to resample"
     return ""
 
 
-def _states_its_length(path: Path) -> bool:
-    """Whether the first frame of an MP3 is a header with the number of frames."""
+def _missing_mp3_bytes(path: Path) -> int | None:
+    """How many bytes the header of an MP3 promises beyond the file's end; None if its first frame is no such header."""
     with path.open("rb") as file:
         head = file.read(10)
         tag = sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=False)) + 10
-        file.seek(tag if head[:3] == b"ID3" else 0)
-        start = file.read(4096)
-    return any(mark in start for mark in (b"Xing", b"Info", b"VBRI"))
+        start = tag if head[:3] == b"ID3" else 0
+        file.seek(start)
+        frame = file.read(4096)
+    header = re.search(rb"(?:Xing|Info)(?P<flags>.{4})(?P<fields>.{8})|VBRI", frame, flags=re.DOTALL)
+    if header is None:
+        return None
+    flags = int.from_bytes(header["flags"] or b"")
+    if not flags & 1:  # the number of frames
+        return None if header["flags"] else 0
+    promised = int.from_bytes(header["fields"][4:]) if flags & 2 else 0
+    return max(0, start + promised - path.stat().st_size)
 
 
 def _decode(path: Path, folder: Path, why: str, longest: float | None) -> Path:
@@ -204,23 +217,28 @@ def _explained(complaint: str, link: Path) -> str:
     return f"damaged, or encrypted: {line.replace(f'file:{link}: ', '')}".rstrip(": ")
 
 
-def _check(recording: Recording, longest: float | None) -> None:
-    rate, channels = recording.sample_rate, recording.file.channels
+def _check(file: soundfile.SoundFile, longest: float | None) -> None:
+    rate, seconds = file.samplerate, file.frames / file.samplerate
     if not _RATES[0] <= rate <= _RATES[1]:
         raise UnusableAudioError(f"a sample rate of {rate:,} Hz; it must be from {_RATES[0]:,} to {_RATES[1]:,}")
-    if rate * channels > _MOST_SAMPLES_A_SECOND:
-        raise UnusableAudioError(f"too many samples: {channels} channels at {rate:,} Hz")
-    if not recording.num_frames:
+    if rate * file.channels > _MOST_SAMPLES_A_SECOND:
+        raise UnusableAudioError(f"too many samples: {file.channels} channels at {rate:,} Hz")
+    if not file.frames:
         raise UnusableAudioError("empty: no samples")
-    if recording.seconds < SHORTEST:
-        raise UnusableAudioError(f"too short: {recording.seconds * 1000:.0f} ms, less than one frame")
-    if longest is not None and recording.seconds > longest:
+    if seconds < SHORTEST:
+        raise UnusableAudioError(f"too short: {seconds * 1000:.0f} ms, less than one frame")
+    if longest is not None and seconds > longest:
         raise UnusableAudioError(f"too long: more than {longest:g} s")
+    if file.format != "MP3" and not _is_complete(file):
+        raise UnusableAudioError(f"truncated: it ends before the {seconds:.1f} s that its header promises")
+
+
+def _is_complete(file: soundfile.SoundFile) -> bool:
+    """Whether there is a last sample."""
     try:
-        recording.file.seek(recording.num_frames - 1)
-        complete = len(recording.file.read(1)) == 1
-        recording.file.seek(0)
+        file.seek(file.frames - 1)
+        complete = len(file.read(1)) == 1
+        file.seek(0)
     except (soundfile.SoundFileError, RuntimeError):
-        complete = False
-    if not complete:
-        raise UnusableAudioError(f"truncated: it ends before the {recording.seconds:.1f} s that its header promises")
+        return False
+    return complete

@@ -80,7 +80,7 @@ def _levels(recording: Recording, size: int) -> np.ndarray:
     """The level of each frame of so many samples, dB relative to full scale [num_frames]; the channels' mean power."""
     recording.file.seek(0)
     levels = []
-    for block in recording.file.blocks(size * _BLOCK, dtype="float32", always_2d=True):
+    while len(block := recording.file.read(size * _BLOCK, dtype="float32", always_2d=True)):
         power = np.square(block, dtype=np.float64).mean(axis=1)
         power = np.pad(power, (0, -len(power) % size)).reshape(-1, size).mean(axis=1)
         levels.append(10 * np.log10(np.maximum(power, 10 ** (_QUIETEST / 10))))

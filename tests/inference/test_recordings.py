@@ -88,12 +88,29 @@ def test_a_part_is_read_as_a_file_that_holds_nothing_else(tmp_path):
         np.testing.assert_array_equal(recording.read(16000, 0.5, 1.0), read_waveform(tmp_path / "part.wav", 16000))
 
 
+@pytest.mark.parametrize("extension", FORMATS)
+def test_parts_in_any_order_are_those_of_the_whole(extension, tmp_path, capfd):
+    path = tmp_path / f"speech.{extension}"
+    sound = np.concatenate([tone(0.5, 48000, 100 + 40 * number) for number in range(20)])
+    sound *= 0.6 + 0.4 * np.sin(np.arange(len(sound)) / 3000)
+    soundfile.write(path, sound, 48000, format="OGG" if extension == "opus" else None, subtype=FORMATS[extension])
+    whole = read_waveform(path, 48000)
+    with open_recording(path) as recording:
+        for start in (0.0, 0.5, 1.0, 1.25, 6.0, 8.5, 3.0, 9.9):
+            part = recording.read(48000, start, start + 1.5)
+            np.testing.assert_allclose(part, whole[round(start * 48000) :][: len(part)], atol=1e-4)
+            assert len(part) == min(72000, len(whole) - round(start * 48000))
+    assert capfd.readouterr().err == ""
+
+
 def hostile(folder: Path) -> dict[str, Path]:
     """Files that libsndfile alone has to tell from a recording: what is wrong -> the file."""
     whole = write_wav(folder / "whole.wav", 1.0).read_bytes()
     contents = {"empty": b"", "truncated": whole[:20000]}
     soundfile.write(folder / "whole.flac", tone(1.0), 16000)
     contents["truncated: it ends before the 1.0 s"] = (folder / "whole.flac").read_bytes()[:9000]
+    soundfile.write(folder / "whole.mp3", tone(1.0), 16000)
+    contents["truncated: 2,"] = (folder / "whole.mp3").read_bytes()[:-2500]
     paths = {}
     for number, (message, content) in enumerate(contents.items()):
         paths[message] = folder / f"{number}.wav"
