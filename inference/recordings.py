@@ -107,6 +107,12 @@ def open_recording(
             yield Recording(name, path, Tape(file) if file.format in _LOSSY else file)
 
 
+def is_hard_to_resample(rate: int, sample_rate: int = 16_000) -> bool:
+    """Whether `data.audio.resample_waveform` would take gigabytes: two rates in Hz with no large common divisor."""
+    common = math.gcd(rate, sample_rate)
+    return (rate // common) * (sample_rate // common) > _LARGEST_KERNEL
+
+
 def _file_of(audio: Path | str | bytes, folder: Path) -> Path:
     """A regular file that is not empty."""
     if isinstance(audio, bytes):
@@ -144,8 +150,7 @@ def _unreadable_by_libsndfile(path: Path) -> str:
             return "its header does not say how long it is"
         if missing > 0:
             raise UnusableAudioError(f"truncated: {missing:,} bytes of audio are missing at the end")
-    common = math.gcd(rate, 16_000)
-    if (rate // common) * (16_000 // common) > _LARGEST_KERNEL:
+    if is_hard_to_resample(rate):
         return f"{rate:,} Hz is hard to resample"
     return ""
 

@@ -24,6 +24,7 @@ from app.serve.refused import RefusedError
 from app.serve.waiting import QueuedPredictor, WaitingLine
 from inference import Predictor
 from inference.live import LiveSession, Update
+from inference.recordings import is_hard_to_resample
 from inference.timeline import window_length
 
 _FIRST_MESSAGE_SECONDS = 10.0
@@ -61,6 +62,8 @@ class Listeners:
         try:
             start = await self._started(socket)
             predictor = self._heads.get(start.head)
+            if is_hard_to_resample(start.rate, predictor.sample_rate):
+                raise RefusedError(422, f"Sound at {start.rate:,} Hz is hard to resample; send it at 48,000 Hz.")
             if self.count >= self._options.most_sessions:
                 raise RefusedError(503, f"The server is full: {self.count} microphones at once are its limit.")
         except (RefusedError, NoSuchHeadError, NotReadyError, BrokenHeadError) as error:

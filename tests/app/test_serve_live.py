@@ -95,7 +95,9 @@ def test_bad_sound_ends_the_session_with_a_sentence(case, server):
     wait_until(lambda: httpx.get(f"{server.url}/health").json()["listening"] == 0)
 
 
-@pytest.mark.parametrize("start", [{"rate": 1}, {"rate": "x"}, {"hop": 0}, {"head": "none"}, {"url": "x"}])
+@pytest.mark.parametrize(
+    "start", [{"rate": 1}, {"rate": 44101}, {"rate": "x"}, {"hop": 0}, {"head": "none"}, {"url": "x"}]
+)
 def test_a_bad_first_message_is_refused_with_a_sentence(start, server):
     with listen(server, **start) as socket:
         assert json.loads(socket.recv())["type"] == "refused"
