@@ -62,7 +62,7 @@ class Bars(Canvas):
 
     def draw(self, painter: QPainter, area: QRectF, theme: Theme) -> None:
         if not self.names:
-            self.hint(painter, area, theme, "The head is still being loaded.")
+            self.hint(painter, area, theme, "What is predicted will be here.")
             return
         metrics = painter.fontMetrics()
         label_width = min(area.width() * 0.4, max(metrics.horizontalAdvance(name) for name in self.names) + 12)

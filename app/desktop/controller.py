@@ -77,7 +77,14 @@ class Controller(QObject):
 
     def play(self, path: Path) -> None:
         """Play a recording. If it cannot be used, what there is goes on."""
-        self._do(self._begin, lambda: FileSource(path))
+
+        def open_file() -> FileSource:
+            try:
+                return FileSource(path)
+            except UnusableAudioError as error:
+                raise UserError(f"{path.name}: {error}") from error
+
+        self._do(self._begin, open_file)
 
     def find_microphones(self) -> None:
         """Look for microphones, also for those that were plugged in since the last time."""
@@ -171,7 +178,7 @@ class Controller(QObject):
             return
         try:
             source = open_source()
-        except (UserError, UnusableAudioError) as error:
+        except UserError as error:
             self.problem.emit(str(error))
             return
         self._end()

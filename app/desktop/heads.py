@@ -6,13 +6,16 @@ from data.errors import UserError
 from inference import Predictor
 from inference.opening import run_folders
 from stages.layout import head_folder
+from stages.params import PARAMS_FILE, read_yaml
 
 _DEVIATIONS = 3  # of the training ratings, to each side of their mean
 
 
 def trained_heads() -> list[str]:
-    """The names of the heads that are trained here."""
-    return [folder.name for folder in sorted(head_folder("").glob("*/")) if _is_trained(folder)]
+    """The names of the heads of params.yaml that are trained."""
+    if not PARAMS_FILE.exists():  # outside of a project, with a packed model
+        return []
+    return [name for name in sorted(read_yaml().get("heads", {})) if _is_trained(head_folder(name))]
 
 
 def rating_scales(predictor: Predictor) -> list[tuple[float, float]] | None:

@@ -61,13 +61,11 @@ class Waveform(Canvas):
         """One column per frame; the strongest attention is darkest, the mean of an even one is pale."""
         attention = np.asarray(self.attention, dtype=float)
         strength = np.clip(attention / max(attention.max(), 3 / len(attention)), 0, 1)
-        width = plot.width() / len(strength)
+        edges = np.round(np.linspace(plot.left(), plot.right(), len(strength) + 1))  # columns that do not overlap
         colour = QColor(theme.accent)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        for frame, value in enumerate(strength):
+        for left, right, value in zip(edges[:-1], edges[1:], strength, strict=True):
             colour.setAlphaF(float(0.55 * value))
-            painter.fillRect(QRectF(plot.left() + frame * width, plot.top(), width + 0.5, plot.height()), colour)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, True)
+            painter.fillRect(QRectF(left, plot.top(), right - left, plot.height()), colour)
 
     def _wave(self, painter: QPainter, plot: QRectF, theme: Theme) -> None:
         """The lowest and the highest sample of every pixel column, as one filled outline."""

@@ -292,7 +292,11 @@ class MainWindow(QMainWindow):
     def _failed(self, message: str) -> None:
         self.spinner.hide()
         self.statusBar().clearMessage()
-        self.heads.setCurrentText("" if self.controller.predictor is None else self.controller.predictor.name)
+        if self.controller.predictor is None:
+            self.heads.setCurrentIndex(-1)
+            self._say_verdict(None, "Choose a head")
+        else:
+            self.heads.setCurrentText(self.controller.predictor.name)
         self._complain(message)
 
     @Slot(str)

@@ -49,9 +49,10 @@ def machine(monkeypatch) -> SoundSystem:
 
 
 @pytest.fixture
-def opened(application, machine):
+def opened(application, machine, monkeypatch):
     """Open a window whose heads are the given ones by name, the first of them at once."""
-    windows = []
+    windows, errors = [], []
+    monkeypatch.setattr(sys, "excepthook", lambda *error: errors.append(error))  # Qt only prints a slot's
 
     def open_it(heads: dict, file: Path | None = None, **how) -> MainWindow:
         def open_predictor(where):
@@ -72,6 +73,7 @@ def opened(application, machine):
         shiboken6.delete(window)
         del window
     gc.collect()  # here, and not in a thread of the next test, which Qt does not survive
+    assert errors == []
 
 
 def until(condition, seconds: float = 10.0) -> None:
@@ -135,7 +137,7 @@ def test_a_dropped_recording_is_played_and_an_unusable_one_changes_nothing_but_s
     until(lambda: window.timeline.points)
     (tmp_path / "text.wav").write_text("no sound")
     drop(window, tmp_path / "text.wav")
-    until(lambda: window.banner.text)
+    until(lambda: window.banner.text.startswith("text.wav: "))
     assert "a.wav" in window.details.text()
     drop(window, write_wav(tmp_path / "späße.wav", 30.0), tmp_path / "a.wav")
     assert "the first of 2 files" in window.banner.text

@@ -48,6 +48,7 @@ class SteeredPredictor:
 
     names, of_ratings, name = CLASSES, False, "steered"
     sample_rate, seconds = 16000, 3.0
+    runs, cautions = (), ()
 
     def __init__(self, free: bool = True):
         self.started, self.may_end = threading.Semaphore(0), threading.Semaphore(0)
