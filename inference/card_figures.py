@@ -347,10 +347,11 @@ def _group(row: GroupScores | RegressionGroup, name: str) -> CardGroup:
 
 
 def _without_values(caution: Caution) -> Caution:
-    """A caution without the manifest's values, which may be speakers."""
-    if caution.kind != Kind.FILTERED_ROLES:
-        return caution
-    role = caution.text.partition("play the role ")[2].partition(":")[0]
-    return caution.model_copy(
-        update={"text": f"Only some utterances, by columns of the manifest, play the role {role}."}
-    )
+    """A caution without the manifest's values and the names of shards, which may be speakers."""
+    text = caution.text
+    if caution.kind == Kind.FILTERED_ROLES:
+        role = text.partition("play the role ")[2].partition(":")[0]
+        text = f"Only some utterances, by columns of the manifest, play the role {role}."
+    if caution.kind == Kind.MIXED_COMPUTE_TYPES:
+        text = "The features were not all computed in the same type, such as float32: rounding differs between folds."
+    return caution.model_copy(update={"text": text})

@@ -75,7 +75,9 @@ def test_every_figure_is_that_of_the_evaluation(trained, details):
 
 
 def test_nobody_is_named(trained, details):
-    description = describe(trained, details)
+    shards = "Mixed compute types in the features set/ours (bfloat16: speaker-s0; float32: speaker-s1): rounding."
+    mixed = Caution(kind=Kind.MIXED_COMPUTE_TYPES, text=shards)
+    description = describe(trained, details.model_copy(update={"cautions": [*details.cautions, mixed]}))
     said = render_card(description) + json.dumps(description.card)
     assert not re.search(r"\bs[0-3]\b", said)
     assert not [name for name in trained.audio if name in said]
@@ -95,9 +97,13 @@ def test_of_many_speakers_some_are_shown(trained, details):
 
 
 def test_a_mean_over_folds_is_not_given_the_figures_of_its_runs(trained, details):
-    assert "not of this pack's mean over runs of 4 folds" in render_card(describe(trained, details))
+    several = render_card(describe(trained, details))
+    assert "not of this pack's mean over runs of 4 folds" in several
+    assert "one of its runs, alone, recognises" in several
+    assert ", it recognises" not in several
     single = render_card(describe(trained, details, runs=1))
     assert "not of this pack's mean" not in single
+    assert "On speakers that it was not trained on, it recognises" in single
     assert "This pack holds only 1 of them, of fold 0" in single
     assert f"runs reach UA {100 * details.per_fold[0].ua:.1f} %" in single
 
