@@ -317,7 +317,10 @@ def live(
     list_devices: Annotated[bool, typer.Option("--list-devices", help="List the microphones of this machine.")] = False,
     hop: Annotated[float, typer.Option(min=0.1, max=60, help="Seconds from one window to the next.")] = 0.5,
     window: Annotated[
-        float | None, typer.Option(min=0.1, max=60, help="Seconds to analyse; by default what the head was trained on.")
+        float | None,
+        typer.Option(
+            min=0.1, max=60, help="Seconds to analyse; by default, and at most, what the head was trained on."
+        ),
     ] = None,
     save: Annotated[
         Path | None, typer.Option(metavar="HISTORY.CSV", help="Write one row per window as it comes.")

@@ -50,8 +50,9 @@ class LiveSession:
         predictor: of the head; several sessions may share one.
         source_rate: Hz of what is fed.
         hop: seconds from one window to the next.
-        window: seconds; None for the length of the head's clips, or 3 s if it was trained on whole utterances. It is
-            shorter in the beginning.
+        window: seconds; None for the length of the head's clips, or 3 s if it was trained on whole utterances. Of more
+            than the clips' length the head would be given a part, so it is as long as they are at most. It is shorter
+            in the beginning.
         history: seconds that `history` goes back.
         on_update: called with each update, in the session's thread.
         silence_db: a window with nothing louder is not predicted.
@@ -70,7 +71,7 @@ class LiveSession:
         clock: Callable[[], float] = clocks.monotonic,
     ):
         self.predictor, self.source_rate, self.hop = predictor, source_rate, hop
-        self.window = window or predictor.seconds or _WINDOW
+        self.window = _window_length(predictor, window)
         self.on_update = on_update
         self.rows = History(predictor.names, predictor.of_ratings)
         self._history_seconds, self._silence_db, self._clock = history, silence_db, clock
@@ -354,6 +355,14 @@ class LiveSession:
         if problem is not None:
             self._tell(self._news(State.ERROR, problem))
         return update
+
+
+def _window_length(predictor: Predictor, wanted: float | None) -> float:
+    """Seconds of a window; of a longer one than its clips, a head that crops would hear a part that is not the last."""
+    longest, crop = predictor.seconds, predictor.settings.clips.crop
+    if wanted is None or longest is None or crop == "segments":
+        return wanted or longest or _WINDOW
+    return min(wanted, longest)
 
 
 def _sentence(error: Exception) -> str:

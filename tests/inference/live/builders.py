@@ -53,7 +53,7 @@ class SteeredPredictor:
     def __init__(self, free: bool = True):
         self.started, self.may_end = threading.Semaphore(0), threading.Semaphore(0)
         self.free, self.error, self.windows = free, None, []
-        self.settings = SimpleNamespace(clips=SimpleNamespace(sample_rate=16000, seconds=3.0))
+        self.settings = SimpleNamespace(clips=SimpleNamespace(sample_rate=16000, seconds=3.0, crop="start"))
 
     def is_long_enough(self, num_samples: int) -> bool:
         return num_samples >= 400

@@ -55,6 +55,15 @@ def test_a_window_is_predicted_bit_for_bit_as_the_same_waveform(of_ratings):
     assert np.array_equal(last.attention, expected.attention)
 
 
+@pytest.mark.parametrize(("crop", "window"), [("start", 3.0), ("segments", 5.0)])
+def test_no_window_is_so_long_that_the_head_hears_a_part_of_it_only(crop, window):
+    predictor, waveform = mfcc_predictor(crop=crop), np.concatenate([tone(3.0), tone(2.0, frequency=900)])
+    session = LiveSession(predictor, 16000, window=5.0)
+    (*_, last) = play(session, waveform)
+    assert session.window == len(last.waveform) / 16000 == window
+    assert np.array_equal(last.answer.outputs, predictor.predict([waveform[-len(last.waveform) :]])[0].outputs)
+
+
 def test_another_rate_is_resampled_as_files_are():
     predictor, waveform = mfcc_predictor(), tone(3.0, sample_rate=44100)
     (*_, last) = play(LiveSession(predictor, 44100), waveform, block=1024)
