@@ -9,7 +9,7 @@ from data.clips import ClipsSettings
 from features.mfcc import MfccSettings
 from inference import Predictor
 from inference.opening import open_head, run_folders
-from tests.trained_heads import train_on_recordings
+from tests.trained_heads import TrainedHead, train_on_recordings
 
 _PACKAGES = ("fastapi", "httpx", "playwright", "uvicorn", "websockets")
 
@@ -17,9 +17,15 @@ collect_ignore_glob = [] if all(importlib.util.find_spec(name) for name in _PACK
 
 
 @pytest.fixture(scope="session")
-def predictor(tmp_path_factory) -> Predictor:
+def trained_to_serve(tmp_path_factory) -> TrainedHead:
     """A small head with attention, on MFCCs of half a second."""
     settings = MfccSettings(clips=ClipsSettings(seconds=0.5), n_fft=512, delta_orders=[0, 1])
     head = {"model": "gru", "hidden_size": 6, "num_layers": 1, "attention": "dot"}
-    trained = train_on_recordings(tmp_path_factory.mktemp("served"), settings, head)
-    return open_head("small", run_folders(trained.folder), settings, torch.device("cpu"))
+    return train_on_recordings(tmp_path_factory.mktemp("served"), settings, head)
+
+
+@pytest.fixture(scope="session")
+def predictor(trained_to_serve) -> Predictor:
+    """The same, ready to predict."""
+    folders = run_folders(trained_to_serve.folder)
+    return open_head("small", folders, trained_to_serve.settings, torch.device("cpu"))

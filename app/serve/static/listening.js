@@ -6,13 +6,15 @@ import { History, answerColumns } from "./history.js";
 import { Microphone, MicrophoneError, refuseWithoutMicrophones } from "./microphone.js";
 import { Session } from "./server.js";
 
+const METER_EVERY = 33, TIMELINE_EVERY = 250; // milliseconds
 const MINUTE = 60, QUIETEST = -60, SPOKEN_EVERY = 3000, SHOWN_ROWS = 40;
 const KINDS = { speech: "good", clipping: "grave", "too slow": "grave", error: "grave", lost: "grave", silence: "note", waiting: "note" };
 const get = (id) => document.getElementById(id);
 
 export class Listening {
   #microphone = new Microphone(); #session; #info; #history; #bars = new Bars(get("bars"));
-  #state = "stopped"; #began = 0; #offset = 0; #level = 0; #peak = 0; #last; #spoken = ["", 0]; #lostSound = 0; #muted = false;
+  #drawn = { meter: 0, all: 0 };
+  #state = "stopped"; #began = 0; #offset = 0; #level = 0; #peak = 0; #last; #spoken = ["", 0]; #muted = false;
 
   constructor() {
     get("start").addEventListener("click", () => this.#press());
@@ -35,6 +37,7 @@ export class Listening {
     this.#bars.build(this.#info.names);
     this.#history = new History(["time", "state", ...answerColumns(this.#info.names, this.#info.ofRatings)]);
     this.#last = undefined;
+    get("waveform-caption").textContent = "The sound that each answer is about.";
     this.#began = 0;
     get("save").disabled = true;
     get("start").disabled = false;
@@ -136,7 +139,6 @@ export class Listening {
     this.#level = level;
     this.#peak = Math.max(peak, this.#peak * .93);
     if (this.#session && !this.#session.send(sound)) {
-      this.#lostSound++;
       this.say("The connection is too slow: some sound was left out.", "grave");
     }
   }
@@ -178,32 +180,45 @@ export class Listening {
     get("rows-body").replaceChildren(...rows);
   }
 
+  /** Thirty times a second the meter, and everything else as often as it can have changed. */
   #draw() {
     requestAnimationFrame(() => this.#draw());
+    const now = performance.now();
+    if (now - this.#drawn.meter < METER_EVERY) return;
+    this.#drawn.meter = now;
     this.#drawMeter();
-    if (!this.#info) return;
-    const { names, ofRatings, window } = this.#info, update = this.#last;
+    const isNew = this.#drawn.update !== this.#last || this.#drawn.width !== innerWidth;
+    if (!this.#info || (!isNew && now - this.#drawn.all < TIMELINE_EVERY)) return;
+    this.#drawn = { meter: now, all: now, update: this.#last, width: innerWidth };
+    this.#drawWindow();
+    this.#drawMinute();
+  }
+
+  #drawWindow() {
+    const update = this.#last, { names, window } = this.#info, canvas = get("waveform");
     const best = update?.answer?.predicted ? names.indexOf(update.answer.predicted) : 0;
-    const waveform = get("waveform"), minute = get("minute");
-    drawWaveform(waveform, {
+    drawWaveform(canvas, {
       peaks: update?.waveform, attention: update?.attention, tint: colour(best), share: update ? Math.min(1, update.seconds / window) : 1,
     });
+    if (!update) return;
+    const seconds = `${update.seconds.toFixed(1)} s`;
+    get("waveform-caption").textContent = update.attention
+      ? `${seconds}; the stronger the colour and the higher the line, the more the head attends to it.`
+      : `${seconds}; this head has no attention to show.`;
+    canvas.setAttribute("aria-label", `Waveform of the last ${seconds}, level ${update.level_db} dB`);
+  }
+
+  #drawMinute() {
+    const { names, ofRatings } = this.#info, canvas = get("minute");
     const now = this.#began ? performance.now() / 1000 - this.#began : 0;
     const rows = this.#history.since(now - MINUTE - 1);
     const end = this.#isOn && this.#state !== "paused" ? now : (rows.at(-1)?.time ?? 0);
-    drawTimeline(minute, {
+    drawTimeline(canvas, {
       names, ofRatings, from: end - MINUTE, to: end, tick: 15, origin: end,
       windows: rows.map((row) => ({ start: row.time - row.hop, end: row.time, values: row.values })),
       label: (time) => { const ago = Math.round(end - time); return ago ? `−${ago} s` : "now"; },
     });
-    const caption = !update ? "The sound that each answer is about."
-      : update.attention ? `${update.seconds.toFixed(1)} s; the stronger the colour and the higher the line, the more the head attends to it.`
-      : `${update.seconds.toFixed(1)} s; this head has no attention to show.`;
-    if (get("waveform-caption").textContent !== caption) get("waveform-caption").textContent = caption;
-    if (update) {
-      waveform.setAttribute("aria-label", `Waveform of the last ${update.seconds.toFixed(1)} seconds, level ${update.level_db} dB`);
-      minute.setAttribute("aria-label", `Answers over the last minute: ${rows.length} windows; the table below has them`);
-    }
+    if (rows.length) canvas.setAttribute("aria-label", `Answers over the last minute: ${rows.length} windows; the table below has them`);
   }
 
   #drawMeter() {
