@@ -55,7 +55,7 @@ export function showAnswer(label, confidence, answer, names, ofRatings) {
     return;
   }
   label.textContent = ofRatings ? valuesOf(answer, names, true).map((value) => value.toFixed(2)).join(" · ") : answer.predicted;
-  confidence.textContent = ofRatings ? names.join(" · ") : `${percent(answer.confidence)} confident`;
+  confidence.textContent = ofRatings ? names.join(" · ") : `Confidence ${percent(answer.confidence)}`;
 }
 
 /** The smallest and largest rating so far. */

@@ -38,7 +38,7 @@ export function drawWaveform(canvas, { peaks, attention, share, tint }) {
   pen.fillStyle = tint;
   peaks.forEach((peak, index) => {
     const weight = attended((index + .5) / peaks.length);
-    pen.globalAlpha = weight === undefined ? .75 : .18 + .82 * weight;
+    pen.globalAlpha = weight === undefined ? .75 : .28 + .72 * weight;
     const reach = Math.max(1, Math.min(1, peak) * (middle - 4));
     pen.fillRect(left + index * step, middle - reach, Math.max(1, step - .6), 2 * reach);
   });

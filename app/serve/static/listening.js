@@ -203,8 +203,8 @@ export class Listening {
     if (!update) return;
     const seconds = `${update.seconds.toFixed(1)} s`;
     get("waveform-caption").textContent = update.attention
-      ? `${seconds}; the stronger the colour and the higher the line, the more the head attends to it.`
-      : `${seconds}; this head has no attention to show.`;
+      ? `${seconds}. Strong colour, high line: here the head attends more.`
+      : `${seconds}. This head has no attention to show.`;
     canvas.setAttribute("aria-label", `Waveform of the last ${seconds}, level ${update.level_db} dB`);
   }
 
