@@ -342,7 +342,11 @@ def live(
 
 @app.command(
     rich_help_panel=_HEAD,
-    epilog=examples("ser export --head gru", "ser export --head gru --head-only --output exports/small"),
+    epilog=examples(
+        "ser export --head gru",
+        "ser export --head gru --int8",
+        "ser export --head gru --runs all --head-only --output exports/mean",
+    ),
 )
 def export(
     head: Annotated[

@@ -13,13 +13,14 @@ from app.export_material import ProjectMaterial
 from app.export_page import write_page
 from app.export_table import megabytes, print_comparison
 from app.trained import open_trained
-from data.errors import UserError, listed, nearest
+from data.errors import UserError, listed
 from data.json_files import write_json
 from evaluation.settings import EvaluateSettings
 from inference.export.bundle import Exported, export_runs, new_bundle
 from inference.export.comparison import Comparison, Trial, compare
 from inference.export.material import MadeUp, Material, Utterance
 from inference.export.reference import in_float32
+from inference.opening import is_packed
 from inference.predictor import Predictor, Run
 from stages.layout import head_folder
 from stages.params import read_section
@@ -83,7 +84,8 @@ def export_head(request: Request, say: Callable[[str], None]) -> Export:
     opened = open_trained(request.where, "cpu", request.checkpoint)
     runs = _choose(opened, request.runs, say)
     predictor = in_float32(opened, runs)
-    material, utterances = _material(predictor, runs, say)
+    packed = request.where is not None and is_packed(request.where)
+    material, utterances = _material(predictor, packed, say)
     trials = _trials(opened, runs, material) if request.int8 else []
     folder = request.output or EXPORTS / predictor.name
     with new_bundle(folder) as partial:
@@ -125,7 +127,7 @@ def _choose(predictor: Predictor, wanted: str | None, say: Callable[[str], None]
         names = wanted.split(",")
         for name in names:
             if name not in by_name:
-                raise UserError(f"--runs: no run {name!r}{nearest(name, by_name)}; there are\n{listed(list(by_name))}")
+                raise UserError(f"--runs: no run {name!r}; there are\n{listed(list(by_name))}")
         return [by_name[name] for name in dict.fromkeys(names)]
     scores = {name: score for name in by_name if (score := _validation_score(predictor.name, name)) is not None}
     best = max(scores, key=scores.get) if scores else predictor.runs[0].name
@@ -145,19 +147,20 @@ def _validation_score(head: str, run: str) -> float | None:
     return None if score is None or pd.isna(score) else float(score)
 
 
-def _material(predictor: Predictor, runs: list[Run], say: Callable[[str], None]) -> tuple[Material, list[Utterance]]:
+def _material(predictor: Predictor, packed: bool, say: Callable[[str], None]) -> tuple[Material, list[Utterance]]:
     """What to compare on: the runs' own test utterances, or noise where they are not here."""
     try:
+        if packed:
+            raise UserError("a packed model brings none")
         project = ProjectMaterial(predictor.name, predictor.layers)
         if project.has_waveforms:
-            folds = dict.fromkeys(_fold(run) for run in runs)
+            folds = dict.fromkeys(_fold(run) for run in predictor.runs)
             return project, [utterance for fold in folds for utterance in project.utterances(fold, "test")]
         why = "the clips are not here"
-    except (UserError, OSError) as error:
+    except (UserError, OSError, KeyError) as error:
         why = str(error).splitlines()[0]
     say(f"compared on noise instead of test utterances: {why}")
-    model = runs[0].model
-    made_up = MadeUp(model, predictor.encoder, min(predictor.seconds or 5.0, 5.0))
+    made_up = MadeUp(predictor.runs[0].model, predictor.encoder, min(predictor.seconds or 5.0, 5.0))
     return made_up, made_up.utterances(_MADE_UP)
 
 

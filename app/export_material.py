@@ -12,7 +12,6 @@ from inference.export.material import Material, Utterance
 from stages.inputs import read_usable_splits
 from stages.layout import clips_folder, features_folder
 from stages.params import read_yaml
-from stages.schema import read_params
 
 
 class ProjectMaterial(Material):
@@ -27,14 +26,15 @@ class ProjectMaterial(Material):
     """
 
     def __init__(self, head: str, layers: list[int]):
-        params = read_params()
-        settings = params.head(head)
-        self._layers, self._set = layers, settings.feature_set
-        self._features = FeatureSet(features_folder(settings.corpus, settings.feature_set))
-        self._splits = read_usable_splits(settings.task, self._features)
-        self._targets = params.tasks[settings.task].targets
-        joined = read_yaml().get("joined", {}).get(settings.corpus)
-        self._corpora = {f"{corpus}:": corpus for corpus in joined} if joined else {"": settings.corpus}
+        params = read_yaml()
+        settings = params["heads"][head]
+        self._set, corpus = settings["features"].split("/")
+        self._layers = layers
+        self._features = FeatureSet(features_folder(corpus, self._set))
+        self._splits = read_usable_splits(settings["task"], self._features)
+        self._targets = params["tasks"][settings["task"]].get("targets") or []
+        joined = (params.get("joined") or {}).get(corpus)
+        self._corpora = {f"{part}:": part for part in joined} if joined else {"": corpus}
 
     def utterances(self, fold: int, *roles: str) -> list[Utterance]:
         """The utterances that play one of some roles in a fold."""

@@ -45,11 +45,12 @@ def rows_of(comparison: Comparison, part: str) -> list[Row]:
 def remarks(comparison: Comparison) -> list[str]:
     """How the figures were taken, and what they leave out."""
     runs = f"{len(comparison.runs)} {'runs' if len(comparison.runs) > 1 else 'run'}"
+    speakers = f"{comparison.speakers} {'speakers' if comparison.speakers != 1 else 'speaker'}"
     threads = f"{comparison.threads} {'thread' if comparison.threads == 1 else 'threads'}"
     alone = "" if comparison.speakers > 1 else " Intervals are drawn over speakers, so there is none of one."
     return [
         f"{comparison.metric} and equal predictions: {comparison.utterances:,} test utterances of "
-        f"{comparison.speakers} speakers, each predicted by a run that does not know it ({runs}); static "
+        f"{speakers}, each predicted by a run that does not know it ({runs}); static "
         f"int8 was calibrated on utterances that this run was trained or chosen on.{alone}",
         "The head alone is given the stored frames, encoder and head the clips, in float32, so that their scores may "
         "differ a little.",

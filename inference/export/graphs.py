@@ -33,6 +33,9 @@ class OnnxModel:
     Args:
         path: the file.
         threads: of one call.
+
+    Raises:
+        UserError: onnxruntime cannot run it, or not on inputs of this shape.
     """
 
     def __init__(self, path: Path, threads: int = 1):
@@ -41,12 +44,14 @@ class OnnxModel:
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = 3
         self.path = path
-        self._session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        with _refusal(path):
+            self._session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._names = [output.name for output in self._session.get_outputs()]
 
     def run(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Name -> value of every output."""
-        return dict(zip(self._names, self._session.run(None, inputs), strict=True))
+        with _refusal(self.path):
+            return dict(zip(self._names, self._session.run(None, inputs), strict=True))
 
 
 def check_installed() -> None:
@@ -94,7 +99,7 @@ def _write(
     graph: nn.Module, example: tuple[Tensor, ...], inputs: Sequence[str], outputs: Sequence[str], path: Path
 ) -> None:
     file = io.BytesIO()
-    with _silence(), _separate_operators(), torch.no_grad():
+    with _refusal(path), _silence(), _separate_operators(), torch.no_grad():
         torch.onnx.export(
             graph.eval(),
             example,
@@ -106,6 +111,18 @@ def _write(
             dynamic_axes={name: _AXES.get(name, {0: "batch"}) for name in (*inputs, *outputs)},
         )
     path.write_bytes(file.getvalue())
+
+
+@contextmanager
+def _refusal(path: Path) -> Iterator[None]:
+    """What the exporter or onnxruntime cannot do, as an error that a person can read."""
+    try:
+        yield
+    except Exception as error:  # those of onnxruntime have no class in common
+        if not (isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime")):
+            raise
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{path.name} cannot be written, or run, as ONNX: {reason}. Nothing was exported.") from error
 
 
 @contextmanager

@@ -166,6 +166,14 @@ def test_a_file_that_differs_from_torch_is_refused_and_nothing_is_left(tmp_path,
     assert not [path for path in tmp_path.iterdir() if "partial" in path.name]
 
 
+def test_a_file_that_takes_one_number_of_frames_only_is_refused(tmp_path, monkeypatch):
+    trained = train_on_recordings(tmp_path, ssl(tmp_path))
+    monkeypatch.setitem(graphs._AXES, "frames", {0: "batch"})
+    with pytest.raises(UserError, match=r"head\.onnx cannot be written, or run, as ONNX"):
+        export(trained, tmp_path / "out", with_encoder=False)
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_is_not_an_export_is_not_replaced(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("years of work")
