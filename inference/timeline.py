@@ -1,5 +1,6 @@
 """What is predicted over a long recording, window by window."""
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -146,8 +147,9 @@ def _predicted(
 
 def _read(recording: Recording, predictor: Predictor, start: float, end: float) -> Clips | None:
     """What is encoded of a window; None if it is silent."""
+    most = math.ceil(round((end - start) * predictor.sample_rate, 3))  # rounding and resampling may add a sample
     try:
-        clips = predictor.cut(recording.read(predictor.sample_rate, start, end))
+        clips = predictor.cut(recording.read(predictor.sample_rate, start, end)[:most])
     except SilentAudioError:
         return None
     except UnusableAudioError as error:

@@ -15,6 +15,7 @@ from inference.predictor import Answer, Predictor
 from inference.recordings import open_recording
 from inference.timeline import Span, smoothed, timeline, windows
 from tests.builders import tone
+from tests.inference.live.builders import mfcc_predictor
 from tests.trained_heads import train_on_recordings
 
 RATE = 16000
@@ -70,6 +71,14 @@ def test_a_window_is_predicted_as_a_file_that_holds_nothing_else(predictor, tmp_
         alone = predictor.predict_file(Excerpt(path, span.start, span.end))
         np.testing.assert_allclose(span.answer.outputs, alone.outputs, atol=1e-4)
     assert np.ptp([span.answer.outputs for span in spans], axis=0).max() > 0.01
+
+
+def test_a_window_is_one_piece_though_its_rate_does_not_divide_evenly(monkeypatch, tmp_path):
+    predictor, pieces = mfcc_predictor(crop="segments", hop=1.5), []
+    cut = predictor.cut
+    monkeypatch.setattr(predictor, "cut", lambda waveform: pieces.append(cut(waveform).pieces) or cut(waveform))
+    spans_of(write(tmp_path / "odd.wav", tone(5.0, 11025), rate=11025), predictor, hop=0.5)
+    assert [len(of_window) for of_window in pieces] == [1] * 5
 
 
 def test_a_silent_window_has_no_answer_and_a_broken_one_is_named(predictor, tmp_path):
