@@ -104,7 +104,7 @@ def predict(
     _note(_chosen_head(head), (f"{inputs.repeated} given more than once: predicted once" if inputs.repeated else ""))
     predictor = open_trained(head, device, checkpoint)
     _note(*describe(predictor))
-    with _writer(form, output, predictor) as writer:
+    with _writer(form, output, len(inputs.recordings) > 1, predictor) as writer:
         cut_short = []
 
         def refuse(path: Path, why: str) -> None:
@@ -177,14 +177,12 @@ def _check_output(output: Path | None, form: str, recordings: Sequence[Path]) ->
 
 
 @contextmanager
-def _writer(form: str, output: Path | None, predictor: Predictor) -> Iterator[PredictionWriter]:
+def _writer(form: str, output: Path | None, several: bool, predictor: Predictor) -> Iterator[PredictionWriter]:
     """The writer of a format, to a file or to standard output."""
     outputs = Outputs(predictor.names, predictor.of_ratings)
     with ExitStack() as stack:
-        if form in _FILE_EACH and output is not None and (output.is_dir() or not output.suffix):
-            stream = None
-        else:
-            stream = stack.enter_context(_stream(output, form))
+        in_folder = form in _FILE_EACH and output is not None and (several or output.is_dir() or not output.suffix)
+        stream = None if in_folder else stack.enter_context(_stream(output, form))
         if form == "table":
             yield TableWriter(Console(file=stream, highlight=False), outputs)
         elif form == "csv":

@@ -79,21 +79,21 @@ class TableWriter(PredictionWriter):
             for row in predicted.rows:
                 cells = [_tail(file, longest)] if several else []
                 cells += [f"{row.start:.1f}-{row.end:.1f}"] if timed else []
-                table.add_row(*map(Text, cells + self._cells(row, bar)))
+                table.add_row(*map(Text, cells), *self._cells(row, bar))
         return table
 
-    def _cells(self, row: Row, bar: int) -> list[str]:
+    def _cells(self, row: Row, bar: int) -> list[Text]:
         outputs = self._outputs
         if row.outputs is None:
-            return ["" if outputs.of_ratings else "(silent)"]
+            return [Text("" if outputs.of_ratings else "(silent)", style="dim")]
         if outputs.of_ratings:
-            return [f"{value:.2f}" for value in row.outputs]
+            return [Text(f"{value:.2f}") for value in row.outputs]
         best = outputs.best(row)
-        return [
-            printable(outputs.names[best]),
-            f"{row.outputs[best]:.2f}",
-            *(self._bar(value, bar) for value in row.outputs),
+        bars = [
+            Text(self._bar(value, bar), style="green" if index == best else "")
+            for index, value in enumerate(row.outputs)
         ]
+        return [Text(printable(outputs.names[best])), Text(f"{row.outputs[best]:.2f}"), *bars]
 
     def _bar(self, share: float, width: int) -> str:
         """A bar of some characters for a share from 0 to 1."""

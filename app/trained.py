@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from data.errors import UserError, listed, nearest
-from stages.layout import ARTIFACTS, head_folder
+from stages.layout import ARTIFACTS, features_folder, head_folder
 from stages.params import PARAMS_FILE, read_section, read_yaml
 
 if TYPE_CHECKING:
@@ -80,7 +80,9 @@ def find_head(where: Path) -> TrainedHead:
         where = _named(where.name)
     folders = run_folders(where)
     name = _head_of(where)
-    return TrainedHead(name, folders, read_section(f"features.{_feature_set(name)}", FeatureSettings))
+    feature_set, corpus = _features_of(name)
+    settings = read_section(f"features.{feature_set}", FeatureSettings)
+    return TrainedHead(name, folders, _in_stored_type(settings, features_folder(corpus, feature_set)))
 
 
 def best_head() -> str:
@@ -134,12 +136,30 @@ def _head_of(where: Path) -> str:
     return where.resolve().parents[1].name if (where / "config.json").exists() else where.resolve().name
 
 
-def _feature_set(head: str) -> str:
-    """The feature set of a head, by params.yaml, which alone says where its encoder comes from."""
+def _features_of(head: str) -> tuple[str, str]:
+    """The feature set of a head, and its corpus, by params.yaml, which alone says where its encoder comes from."""
     heads = read_yaml().get("heads", {})
     if head not in heads:
         raise UserError(
             f"{PARAMS_FILE} has no head {head!r}{nearest(head, heads)}, so it does not say which encoder it needs. "
             "Put it back, or pack the head where it was trained: ser pack"
         )
-    return heads[head]["features"].split("/")[0]
+    feature_set, _, corpus = heads[head]["features"].partition("/")
+    return feature_set, corpus
+
+
+def _in_stored_type(settings: "KindSettings", folder: Path) -> "KindSettings":
+    """Settings with the compute type of the features that are here, where ``auto`` might mean another one.
+
+    Features of another machine, or of before, keep their type, and what is predicted should differ from them as little
+    as it can. Shards of several types leave it to this machine.
+    """
+    if getattr(settings, "compute_dtype", None) != "auto":
+        return settings
+    from features.store import FeatureSet
+
+    try:
+        types = {shard["compute_dtype"] for shard in FeatureSet(folder, verify=False).provenance.values()}
+    except (UserError, OSError):  # they are not needed here
+        return settings
+    return settings.model_copy(update={"compute_dtype": types.pop()}) if len(types) == 1 else settings

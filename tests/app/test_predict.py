@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
 from hypothesis import given
 from hypothesis import strategies as some
 from ruamel.yaml import YAML
@@ -20,7 +21,10 @@ from app.predict import Timeline, _read, _read_ahead, run
 from app.prediction_formats import Outputs, Predicted, Row, audacity, contiguous, textgrid
 from app.prediction_inputs import find_recordings
 from app.trained import best_head, open_trained
+from data.clips import open_clips
 from data.errors import UserError
+from features.extraction import extract_shard
+from features.kinds import open_encoder
 from tests.builders import write_wav
 from tests.trained_heads import TrainedHead, train_on_recordings
 
@@ -124,6 +128,17 @@ def test_ratings_have_columns_of_their_own(project, capsys):
     np.testing.assert_allclose([float(value) for value in list(row.values())[3:]], outputs, atol=1e-3)
 
 
+def test_the_encoder_computes_in_the_type_in_which_the_features_were_made(project, trained):
+    features = project / "artifacts/features/of_small/demo"
+    for compute_dtype in ("float32", "bfloat16"):
+        settings = trained["small"].settings.model_copy(update={"compute_dtype": compute_dtype})
+        clips = open_clips(trained["small"].folder.parents[1] / "clips/all.h5")
+        features.mkdir(parents=True, exist_ok=True)
+        encoder = open_encoder(settings, torch.device("cpu"))
+        extract_shard(clips, features / "all.h5", settings, encoder, fingerprint="f" * 64)
+        assert open_trained(Path("small")).encoder.compute_type == compute_dtype
+
+
 def test_json_says_the_same_as_csv_and_what_could_not_be_predicted(project, capsys):
     run(["rec"], head=SMALL, form="csv")
     rows = rows_of(capsys.readouterr().out)
@@ -189,8 +204,8 @@ def test_any_name_of_a_file_survives_every_format(project, capsys):
 
 def test_recordings_of_the_same_name_get_files_of_their_own(project):
     write_wav(project / "rec/deep/one.wav")
-    assert run(["rec"], head=SMALL, form="audacity", output=project / "labels") == 0
-    names = {path.name for path in (project / "labels").iterdir()}
+    assert run(["rec"], head=SMALL, form="audacity", output=project / "labels.d") == 0
+    names = {path.name for path in (project / "labels.d").iterdir()}
     assert names == {"one.txt", "one-2.txt", "two.txt", "three.txt"}
 
 
