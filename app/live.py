@@ -122,7 +122,8 @@ def print_live(predictor: Predictor, source: Source, options: LiveOptions) -> No
             elif update.state is State.LOST:
                 raise UserError(update.message)
             heard_nothing = update.state is State.ENDED and not len(session.rows)
-            if (update.state in _WORTH_SAYING and update.message != previous) or heard_nothing:
+            not_yet = update.state is State.WAITING and options.file is not None
+            if (update.state in _WORTH_SAYING and update.message != previous and not not_yet) or heard_nothing:
                 print(update.message, file=sys.stderr)
             previous = update.message
     except KeyboardInterrupt:
