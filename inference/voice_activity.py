@@ -12,7 +12,7 @@ from scipy.ndimage import binary_closing, binary_opening
 from inference.recordings import Recording
 
 FRAME = 0.03  # seconds
-_BLOCK = 1000  # frames that are decoded at once
+_AT_ONCE = 2**20  # samples of all channels that are decoded at once
 _QUIETEST = -100.0  # dB relative to full scale, of zeros
 _CONTRAST = 6.0  # dB; where the loud is not as much louder than the quiet, nobody speaks
 _SHARE = 0.3  # of the way from the background's level to the loud parts' level, where speech begins
@@ -80,7 +80,8 @@ def _levels(recording: Recording, size: int) -> np.ndarray:
     """The level of each frame of so many samples, dB relative to full scale [num_frames]; the channels' mean power."""
     recording.file.seek(0)
     levels = []
-    while len(block := recording.file.read(size * _BLOCK, dtype="float32", always_2d=True)):
+    frames = max(1, _AT_ONCE // (size * recording.file.channels))
+    while len(block := recording.file.read(size * frames, dtype="float32", always_2d=True)):
         power = np.square(block, dtype=np.float64).mean(axis=1)
         power = np.pad(power, (0, -len(power) % size)).reshape(-1, size).mean(axis=1)
         levels.append(10 * np.log10(np.maximum(power, 10 ** (_QUIETEST / 10))))

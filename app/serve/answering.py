@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from app.serve.options import Options
 from app.serve.refused import RefusedError
 from app.serve.waiting import QueuedPredictor
@@ -38,6 +40,14 @@ class Question:
     speech_only: bool = False
 
 
+class _InTurn(Recording):
+    """A recording whose parts are decoded a few clients at a time: of many channels at a high rate they are large."""
+
+    def read(self, sample_rate: int, start: float | None = None, end: float | None = None) -> np.ndarray:
+        with _DECODERS:
+            return super().read(sample_rate, start, end)
+
+
 def answer(path: Path, question: Question, predictor: QueuedPredictor, options: Options) -> dict:
     """Predict a recording.
 
@@ -57,7 +67,7 @@ def answer(path: Path, question: Question, predictor: QueuedPredictor, options: 
             said = {"file": question.name, "head": predictor.name, "seconds": round(recording.seconds, 3)}
             if clips is not None:
                 return said | described(predictor.predict_clips([clips])[0], predictor)
-            return said | _timeline(recording, question, predictor)
+            return said | _timeline(_InTurn(**vars(recording)), question, predictor)
     except (UnusableAudioError, UserError) as error:
         raise RefusedError(422, f"{name} cannot be used: {' '.join(str(error).split())}.") from error
 

@@ -1,5 +1,7 @@
 """Speech stands out from a recording's own background, whatever their levels."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import soundfile
@@ -46,6 +48,17 @@ def test_nobody_speaks_in_noise_of_even_level_or_in_silence(waveform, tmp_path):
 
 def test_somebody_who_never_stops_is_heard(tmp_path):
     assert speech_in(babble(5.0, 0.2) + noise(5.0, 0.001), tmp_path / "x.wav").mean() > 0.95
+
+
+def test_many_channels_at_a_high_rate_take_little_memory(tmp_path):
+    with soundfile.SoundFile(tmp_path / "x.flac", "w", 655_350, 8) as file:
+        for _ in range(3):
+            file.write(np.zeros((655_350, 8), dtype=np.int16))
+    tracemalloc.start()
+    with open_recording(tmp_path / "x.flac") as recording:
+        find_speech(recording)
+    assert tracemalloc.get_traced_memory()[1] < 40e6
+    tracemalloc.stop()
 
 
 def test_short_pauses_are_filled_and_clicks_dropped():
