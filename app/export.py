@@ -18,6 +18,7 @@ from data.json_files import write_json
 from evaluation.settings import EvaluateSettings
 from inference.export.bundle import Exported, export_runs, new_bundle
 from inference.export.comparison import Comparison, Trial, compare
+from inference.export.graphs import check_installed
 from inference.export.material import MadeUp, Material, Utterance
 from inference.export.reference import in_float32
 from inference.opening import is_packed
@@ -37,7 +38,7 @@ class Request:
     Attributes:
         where: a head, one of its runs or a packed model; None for the best head.
         runs: names of runs, ``fold-0/seed-1,fold-1/seed-1``, which answer with their mean; ``all`` of them; None for
-            the one with the best validation score.
+            the one with the best validation score, and all of a packed model's.
         output: the folder; None for ``exports/<head>``.
         with_encoder: whether to export the encoder with the head, too.
         int8: whether to write int8 files, too, and compare all variants.
@@ -81,10 +82,11 @@ def export_head(request: Request, say: Callable[[str], None]) -> Export:
     Raises:
         UserError: there is no such head or run, or a file does not give what torch gives.
     """
+    check_installed()
     opened = open_trained(request.where, "cpu", request.checkpoint)
-    runs = _choose(opened, request.runs, say)
-    predictor = in_float32(opened, runs)
     packed = request.where is not None and is_packed(request.where)
+    runs = _choose(opened, request.runs or ("all" if packed else None), say)
+    predictor = in_float32(opened, runs)
     material, utterances = _material(predictor, packed, say)
     trials = _trials(opened, runs, material) if request.int8 else []
     folder = request.output or EXPORTS / predictor.name

@@ -10,7 +10,7 @@ from pathlib import Path
 from data.errors import UserError
 from data.json_files import write_json
 from inference.export.encoders import open_graph
-from inference.export.graphs import OPSET, OnnxModel, check_installed, join, write_encoder, write_head
+from inference.export.graphs import OPSET, OnnxModel, join, write_encoder, write_head
 from inference.export.heads import HeadGraph
 from inference.export.material import Material, Utterance, evenly
 from inference.export.parity import Parity, check_parity, measure_parity
@@ -92,7 +92,6 @@ def new_bundle(folder: Path) -> Iterator[Path]:
     Raises:
         UserError: something else is in its place.
     """
-    check_installed()
     if folder.exists() and not _is_bundle(folder):
         raise UserError(f"{folder} exists and is no export of `ser export`: choose another --output, or remove it")
     partial = folder.with_name(f".{folder.name}.partial")
