@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import ssl
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,14 @@ def check_options(options: Options) -> None:
     for name, path in {"--certificate": options.certificate, "--key": options.key}.items():
         if path is not None and not path.is_file():
             raise UserError(f"{name} {path}: no such file.")
+    if options.certificate is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(options.certificate, options.key, lambda: "")
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"--certificate {options.certificate}, --key {options.key}: not a certificate and its own unencrypted "
+                "key, both as PEM files."
+            ) from error
     if options.token is not None and (len(options.token) < _SHORTEST_TOKEN or not options.token.isascii()):
         raise UserError(f"--token: at least {_SHORTEST_TOKEN} ASCII characters, please.")
 

@@ -31,38 +31,41 @@ def serve(places: Sequence[Path], load: Callable[[Path], Predictor], options: Op
         options: of the server; a token is made up where one is needed and none is given.
 
     Raises:
-        UserError: the port is taken, the certificate unusable, or the first head cannot be loaded.
+        UserError: the port is taken, or the first head cannot be loaded.
     """
     if not options.is_local and options.token is None:
         options = replace(options, token=secrets.token_urlsafe(24))
     with _bound(options) as listener:
-        print(f"Loading {places[0].name} ...", flush=True)
-        heads = Heads(places, load)
-        logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
-        LOGGER.setLevel(logging.INFO)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                build_app(heads, options),
-                http=ImpatientProtocol,
-                ws="websockets-sansio",
-                ws_max_size=_LARGEST_MESSAGE,
-                ws_per_message_deflate=False,
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                limit_concurrency=MOST_CONNECTIONS,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-                ssl_certfile=options.certificate,
-                ssl_keyfile=options.key,
-            )
-        )
-        for line in greeting(options, listener.getsockname()[1], heads):
-            print(line, flush=True)
         try:
-            server.run(sockets=[listener])
+            print(f"Loading {places[0].name} ...", flush=True)
+            heads = Heads(places, load)
+            for line in greeting(options, listener.getsockname()[1], heads):
+                print(line, flush=True)
+            _server(heads, options).run(sockets=[listener])
         except KeyboardInterrupt:
             print("\nStopped.")
+
+
+def _server(heads: Heads, options: Options) -> uvicorn.Server:
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
+    LOGGER.setLevel(logging.INFO)
+    return uvicorn.Server(
+        uvicorn.Config(
+            build_app(heads, options),
+            http=ImpatientProtocol,
+            ws="auto",
+            ws_max_size=_LARGEST_MESSAGE,
+            ws_per_message_deflate=False,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            ssl_certfile=options.certificate,
+            ssl_keyfile=options.key,
+        )
+    )
 
 
 def greeting(options: Options, port: int, heads: Heads) -> list[str]:

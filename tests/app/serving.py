@@ -53,7 +53,6 @@ def running(
     config = uvicorn.Config(
         app,
         http=ImpatientProtocol,
-        ws="websockets-sansio",
         log_config=None,
         access_log=False,
         limit_concurrency=512,

@@ -80,3 +80,20 @@ def test_a_token_is_made_up_where_others_can_reach_the_server(pack):
     finally:
         server.send_signal(signal.SIGTERM)
         server.communicate(timeout=30)
+
+
+CONTRADICTIONS = {
+    "--certificate": (["--certificate", "params.yaml"], "belong together"),
+    "no certificate": (["--certificate", "params.yaml", "--key", "params.yaml"], "not a certificate and its own"),
+    "a short token": (["--token", "abc"], "at least 8"),
+    "an address of another machine": (["--host", "192.0.2.1"], "cannot listen there"),
+}
+
+
+@pytest.mark.parametrize("case", CONTRADICTIONS)
+def test_options_that_cannot_work_are_refused_before_a_head_is_loaded(case, pack):
+    options, sentence = CONTRADICTIONS[case]
+    said, _ = start(pack, *options).communicate(timeout=60)
+    assert said.startswith("error: ")
+    assert sentence in said
+    assert "Loading" not in said
