@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from ruamel.yaml import YAML
 
+from app.cli import app
 from app.composition import compose
 from tests.builders import REPOSITORY
 
@@ -20,6 +22,19 @@ EXAMPLES = {"mine", "ours"}  # presets that a reader writes
 MISSPELT = "heads.gru.epoch"  # an error message shows it
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+
+
+def misunderstood(line: str) -> list[str]:
+    """What `ser` would not understand of a line that begins with its command."""
+    words = line.split()
+    command = typer.main.get_command(app)
+    while hasattr(command, "commands") and words and re.fullmatch(r"[a-z][a-z-]*", words[0]):
+        if words[0] not in command.commands:
+            return [words[0]]
+        command = command.commands[words.pop(0)]
+    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    options |= {"--help", "--version", "--debug", "--install-completion"}
+    return [option for option in re.findall(r"(?<=\s)--[a-z][a-z0-9-]*", " " + " ".join(words)) if option not in options]
 
 
 def read_yaml(text: str) -> dict:
@@ -94,6 +109,12 @@ def test_every_preset_that_is_named_exists(page):
     presets = {path.stem for path in (REPOSITORY / "presets").glob("*.yaml")} | EXAMPLES
     named = [name for text in code(page) for name in re.findall(r"\bser (?:preset|reproduce) ([a-z][\w-]*)", text)]
     assert [name for name in named if name not in presets] == []
+
+
+@every_page
+def test_every_command_and_option_that_is_named_exists(page):
+    lines = [line for text in code(page) for line in re.findall(r"(?:^|\s)ser ([a-z-][^#|&;)]*)", text)]
+    assert {line: wrong for line in lines if (wrong := misunderstood(line))} == {}
 
 
 @every_page
