@@ -34,7 +34,9 @@ def misunderstood(line: str) -> list[str]:
         command = command.commands[words.pop(0)]
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     options |= {"--help", "--version", "--debug", "--install-completion"}
-    return [option for option in re.findall(r"(?<=\s)--[a-z][a-z0-9-]*", " " + " ".join(words)) if option not in options]
+    return [
+        option for option in re.findall(r"(?<=\s)--[a-z][a-z0-9-]*", " " + " ".join(words)) if option not in options
+    ]
 
 
 def read_yaml(text: str) -> dict:

@@ -17,6 +17,7 @@ from app.serve.options import Options
 from data.errors import UserError
 from tests.app.serving import TOKEN, running, wait_until
 from tests.builders import tone
+from tests.programs import chromium
 
 pytestmark = pytest.mark.extras
 
@@ -37,7 +38,7 @@ def browse(tmp_path) -> Iterator[Callable]:
             sound = [f"--use-file-for-fake-audio-capture={heard}"] if heard else []
             context = playwright.chromium.launch_persistent_context(
                 tmp_path / f"browser-{len(list(tmp_path.iterdir()))}",
-                executable_path="/usr/bin/chromium",
+                executable_path=chromium(),
                 args=[*FLAGS, *flags, *sound],
                 accept_downloads=True,
             )
