@@ -86,6 +86,8 @@ def test_the_same_head_is_packed_to_the_same_bytes(trained, packed, tmp_path):
     assert files(pack(trained, tmp_path / "again")) == files(packed)
     one, other = (pack(trained, tmp_path / name, zipped=True) for name in ("one.zip", "other.zip"))
     assert one.read_bytes() == other.read_bytes()
+    with zipfile.ZipFile(one) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_nothing_of_the_corpus_or_of_this_machine_is_in_a_pack(tmp_path):
