@@ -1,5 +1,6 @@
 """A predictor from files: the folder of a head, of one of its runs, or a packed model."""
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,7 +41,7 @@ def run_folders(folder: Path) -> list[Path]:
 
 
 def load_run(folder: Path) -> tuple[StandardisedHead, dict]:
-    """Load one run of a head: see `training.checkpoint.load_head`.
+    """Load one run of a head: see `training.checkpoint.load_head`. It no longer depends on its file.
 
     Raises:
         UserError: it is damaged, or written by a newer version.
@@ -53,7 +54,8 @@ def load_run(folder: Path) -> tuple[StandardisedHead, dict]:
             f"{folder}: written by a newer emocache: its format is version {config['format_version']}, and this one "
             f"reads version {_FORMAT_VERSION}. Update emocache."
         )
-    return load_head(folder)
+    model, loaded = load_head(folder)
+    return copy.deepcopy(model), loaded  # safetensors maps a file into memory: who wrote over it would change the model
 
 
 def open_head(

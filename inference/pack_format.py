@@ -10,9 +10,9 @@ A pack is a folder, or a zip of one::
 
 import json
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from data.digest import bytes_digest
 from data.errors import UserError
@@ -40,7 +40,7 @@ class PackedRun(Settings):
 
     name: str
     folder: str
-    temperature: float = 1.0
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
 
 class PackedEncoder(Settings):

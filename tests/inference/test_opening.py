@@ -10,7 +10,7 @@ from data.clips import ClipsSettings
 from data.errors import UserError
 from features.imported import ImportedSettings
 from inference.opening import open_head, run_folders
-from tests.builders import write_whisper
+from tests.builders import tone, write_whisper
 from tests.trained_heads import TrainedHead, train_on_recordings
 
 CPU = torch.device("cpu")
@@ -88,3 +88,13 @@ def test_a_file_that_is_cut_off_is_refused(trained, head, name):
 def test_a_folder_without_runs_says_how_to_get_them(tmp_path):
     with pytest.raises(UserError, match="no trained head here"):
         run_folders(tmp_path)
+
+
+def test_an_open_head_stays_what_it_was_when_another_one_is_written_over_its_files(trained, head):
+    predictor = open_head("small", run_folders(head), trained.settings, CPU)
+    before = predictor.predict([tone(0.5)])[0].outputs
+    for path in head.rglob("model.safetensors"):
+        with path.open("r+b") as file:  # as `cp` and `rsync --inplace` do
+            file.seek(path.stat().st_size // 2)
+            file.write(b"@" * (path.stat().st_size // 2))
+    assert (predictor.predict([tone(0.5)])[0].outputs == before).all()
