@@ -60,6 +60,7 @@ class MainWindow(QMainWindow):
     ):
         super().__init__()
         self.controller = controller
+        self._session: LiveSession | None = None  # the one whose outputs are shown
         self._source_name = ""
         self._running = False
         self._build(heads)
@@ -207,7 +208,7 @@ class MainWindow(QMainWindow):
 
     @Slot(object, str)
     def _begin(self, session: LiveSession, name: str) -> None:
-        self._source_name, self._running = name, True
+        self._session, self._source_name, self._running = session, name, True
         predictor = session.predictor
         scales = rating_scales(predictor)
         self.bars.set_outputs(predictor.names, scales)
@@ -218,7 +219,7 @@ class MainWindow(QMainWindow):
 
     @Slot(object, object)
     def _show(self, session: LiveSession, update: Update) -> None:
-        if session is not self.controller.session:
+        if session is not self._session:
             return  # what an old session still had to say
         self._running = update.state not in _OVER
         values = None if update.answer is None else update.answer.outputs
@@ -232,7 +233,7 @@ class MainWindow(QMainWindow):
 
     def _say_verdict(self, values: np.ndarray | None, instead: str = "") -> None:
         """In large letters: what is predicted, or a word instead."""
-        theme, predictor = current_theme(), self.controller.predictor
+        theme, predictor = current_theme(), None if self._session is None else self._session.predictor
         text, colour = instead, theme.faint
         if values is not None and predictor.of_ratings:
             text, colour = "   ".join(f"{n} {v:.1f}" for n, v in zip(predictor.names, values, strict=True)), theme.ink
