@@ -153,7 +153,7 @@ class _Listener:
     def _obey(self, text: str) -> None:
         try:
             pause = json.loads(text)["pause"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise RefusedError(422, 'Send sound, or {"pause": true} or {"pause": false}.') from error
         (self._session.pause if pause else self._session.resume)()
 

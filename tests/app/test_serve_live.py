@@ -79,6 +79,7 @@ BAD_SOUND = {
     "an hour at once": [bytes(900_000)] * 40,
     "an unknown command": ['{"shutdown": true}'],
     "no JSON": ["hello"],
+    "JSON too deep to read": ["[" * 100_000],
 }
 
 
