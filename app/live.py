@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.desktop.opening import check_screen, open_window
-from app.trained import open_trained
+from app.trained import describe_default, open_trained
 from data.audio import UnusableAudioError
 from data.errors import UserError
 from inference import Predictor
@@ -74,6 +74,8 @@ def run_live(options: LiveOptions, headless: bool, head: Path | None, device: st
         _open_window(options, head, device, checkpoint)
         return
     source = open_source(options)
+    if head is None:
+        print(describe_default(), file=sys.stderr)
     predictor = open_trained(head, device, checkpoint)
     for caution in predictor.cautions:
         print(f"note: {caution}", file=sys.stderr)

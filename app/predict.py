@@ -28,7 +28,7 @@ from app.prediction_formats import (
 )
 from app.prediction_inputs import find_recordings
 from app.prediction_table import TableWriter, printable
-from app.trained import best_head, open_trained, validation_score
+from app.trained import describe_default, open_trained
 from data.audio import UnusableAudioError
 from data.errors import UserError, listed, nearest
 from data.processes import available_cores
@@ -101,7 +101,8 @@ def predict(
         raise UserError("\n".join(f"{printable(name)}: {why}" for name, why in unusable) or "no file names were given")
     form = _choose_format(form, output)
     _check_output(output, form, inputs.recordings)
-    _note(_chosen_head(head), (f"{inputs.repeated} given more than once: predicted once" if inputs.repeated else ""))
+    repeated = f"{inputs.repeated} given more than once: predicted once" if inputs.repeated else ""
+    _note(describe_default() if head is None else "", repeated)
     predictor = open_trained(head, device, checkpoint)
     _note(*describe(predictor))
     with _writer(form, output, len(inputs.recordings) > 1, predictor) as writer:
@@ -136,18 +137,6 @@ def describe(predictor: Predictor) -> list[str]:
     names = ", ".join(predictor.names)
     encoder = f"encoder {predictor.encoder.name}, {predictor.encoder.compute_type} on {predictor.encoder.device.type}"
     return [f"{predictor.name} ({names}): {runs}; {encoder}", *(f"caution: {text}" for text in predictor.cautions)]
-
-
-def _chosen_head(head: Path | None) -> str:
-    """Which head is used where none was asked for, and why."""
-    if head is not None:
-        return ""
-    name = best_head()
-    metric, score = validation_score(name)
-    if score < 0:
-        return f"no --head given: {name}; none here was validated"
-    figure = f"{score:.1%} UA" if metric == "ua" else f"CCC {score:.3f}"
-    return f"no --head given: {name}, the best one here on validation ({figure}, mean over its models)"
 
 
 def _choose_format(form: str | None, output: Path | None) -> str:

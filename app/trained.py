@@ -103,6 +103,23 @@ def best_head() -> str:
     return max(sorted(classifying), key=lambda name: classifying[name][1])
 
 
+def describe_default() -> str:
+    """Which head is used where none is asked for, and why: a sentence for people.
+
+    Raises:
+        UserError: see `best_head`.
+    """
+    name = best_head()
+    metric, score = validation_score(name)
+    if score < 0:
+        return f"no --head given: {name}; none here was validated"
+    figure = f"{score:.1%} UA" if metric == "ua" else f"CCC {score:.3f}"
+    said = f"no --head given: {name}, the best one here on validation ({figure}, mean over its models)"
+    if metric == "ua" and len({classes for head in read_yaml()["heads"] if (classes := _classes(head))}) > 1:
+        said += "; the heads here have different classes, so their UA can hardly be compared: choose with --head"
+    return said
+
+
 def validation_score(name: str) -> tuple[str, float] | None:
     """``ua`` or ``ccc``, and what a head reached of it on validation at its chosen epochs, mean over its runs; None if
     it is not trained. Without validation utterances it is -1.
@@ -120,6 +137,12 @@ def validation_score(name: str) -> tuple[str, float] | None:
             ) from error
         scores.append(float(best.get(f"validation_{metric}", -1.0)))
     return (metric, sum(scores) / len(scores)) if scores else None
+
+
+def _classes(name: str) -> tuple[str, ...]:
+    """What a head tells apart; nothing of ratings, and of a head that is not trained."""
+    paths = sorted(head_folder(name).glob("fold-*/seed-*/config.json"))
+    return tuple(json.loads(paths[0].read_text()).get("classes", [])) if paths else ()
 
 
 def _named(name: str) -> Path:

@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from app.predict import Timeline, _read, _read_ahead, run
 from app.prediction_formats import Outputs, Predicted, Row, audacity, contiguous, textgrid
 from app.prediction_inputs import find_recordings
-from app.trained import best_head, open_trained
+from app.trained import best_head, describe_default, open_trained
 from data.clips import open_clips
 from data.errors import UserError
 from features.extraction import extract_shard
@@ -113,7 +113,12 @@ def test_the_head_with_the_best_validation_is_the_default_and_is_said_to_be(proj
     run(["rec/one.wav"])
     history = [pd.read_csv(path) for path in project.glob("artifacts/heads/small/*/*/history.csv")]
     mean = np.mean([table["validation_ua"].iloc[-1] for table in history])
-    assert f"no --head given: small, the best one here on validation ({mean:.1%} UA" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"no --head given: small, the best one here on validation ({mean:.1%} UA" in said
+    assert "different classes" not in said
+    config = project / "artifacts/heads/rated/fold-0/seed-1/config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "targets": None, "classes": ["yes", "no"]}))
+    assert "the heads here have different classes" in describe_default()
     path = project / "artifacts/heads/rated/fold-0/seed-1/config.json"
     path.write_text(path.read_text()[:50])
     with pytest.raises(UserError, match=r"rated/fold-0/seed-1: half-written or damaged.*--head"):
