@@ -8,7 +8,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 
 from data.audio import SHORTEST, Excerpt, UnusableAudioError, open_audio, read_excerpt
-from inference.tape import Tape
+from inference.tape import PlayedFile, Tape
 
 _RATES = (2_000, 768_000)  # Hz
 _MOST_SAMPLES_A_SECOND = 8 * 768_000  # over all channels: 25 MB a second once decoded
@@ -102,9 +102,11 @@ def open_recording(
         name = name or ("recording" if isinstance(audio, bytes) else path.name)
         if why_not := _unreadable_by_libsndfile(path):
             path = _decode(path, Path(folder), why_not, longest)
-        with open_audio(path) as file:
+        with open_audio(path) as file, ExitStack() as played:
             _check(file, longest)
-            yield Recording(name, path, Tape(file) if file.format in _LOSSY else file)
+            if file.format in _LOSSY:
+                file = Tape(played.enter_context(PlayedFile(os.fsencode(path))))
+            yield Recording(name, path, file)
 
 
 def is_hard_to_resample(rate: int, sample_rate: int = 16_000) -> bool:

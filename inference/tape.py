@@ -6,6 +6,14 @@ import soundfile
 _BLOCK = 2**16  # frames that are passed over at once
 
 
+class PlayedFile(soundfile.SoundFile):
+    """A file that stays where a read has left it; `soundfile` itself jumps to the same place after every read."""
+
+    def seekable(self) -> bool:
+        """Not by `soundfile`'s own decision; `seek` works."""
+        return False
+
+
 class Tape:
     """Stands in for a `soundfile.SoundFile` of an MP3, Vorbis or Opus, and plays it forwards only.
 
@@ -13,7 +21,7 @@ class Tape:
     What was read last is kept, so that windows may overlap; going back further starts from the beginning.
     """
 
-    def __init__(self, file: soundfile.SoundFile):
+    def __init__(self, file: PlayedFile):
         self._file = file
         self._position = 0
         self._first = 0  # frame, of what is kept

@@ -88,18 +88,20 @@ def test_a_part_is_read_as_a_file_that_holds_nothing_else(tmp_path):
         np.testing.assert_array_equal(recording.read(16000, 0.5, 1.0), read_waveform(tmp_path / "part.wav", 16000))
 
 
+@pytest.mark.parametrize("rate", [24000, 48000])
 @pytest.mark.parametrize("extension", FORMATS)
-def test_parts_in_any_order_are_those_of_the_whole(extension, tmp_path, capfd):
+def test_parts_in_any_order_are_those_of_the_whole(extension, rate, tmp_path, capfd):
     path = tmp_path / f"speech.{extension}"
-    sound = np.concatenate([tone(0.5, 48000, 100 + 40 * number) for number in range(20)])
+    sound = np.concatenate([tone(0.5, rate, 100 + 40 * number) for number in range(20)])
     sound *= 0.6 + 0.4 * np.sin(np.arange(len(sound)) / 3000)
-    soundfile.write(path, sound, 48000, format="OGG" if extension == "opus" else None, subtype=FORMATS[extension])
-    whole = read_waveform(path, 48000)
+    sound[:: rate // 7] = 0.9  # clicks, which make an MP3's frames borrow bits
+    soundfile.write(path, sound, rate, format="OGG" if extension == "opus" else None, subtype=FORMATS[extension])
+    whole = read_waveform(path, rate)
     with open_recording(path) as recording:
         for start in (0.0, 0.5, 1.0, 1.25, 6.0, 8.5, 3.0, 9.9):
-            part = recording.read(48000, start, start + 1.5)
-            np.testing.assert_allclose(part, whole[round(start * 48000) :][: len(part)], atol=1e-4)
-            assert len(part) == min(72000, len(whole) - round(start * 48000))
+            part = recording.read(rate, start, start + 1.5)
+            np.testing.assert_allclose(part, whole[round(start * rate) :][: len(part)], atol=1e-4)
+            assert len(part) == min(round(1.5 * rate), len(whole) - round(start * rate))
     assert capfd.readouterr().err == ""
 
 
