@@ -63,7 +63,7 @@ def load_checkpoint(settings: SslSettings) -> Checkpoint:
     model_logging.set_verbosity_error()  # no tables of weights that are left out
     model_logging.disable_progress_bar()
     try:
-        config = AutoConfig.from_pretrained(checkpoint, revision=revision)
+        config = AutoConfig.from_pretrained(checkpoint, revision=revision, trust_remote_code=False)
         if not (is_whisper(config) or hasattr(config, "conv_stride")):
             raise UserError(
                 f"checkpoint: {checkpoint} is a {config.model_type!r} model, not a speech encoder such as HuBERT, "
@@ -72,9 +72,9 @@ def load_checkpoint(settings: SslSettings) -> Checkpoint:
         if is_whisper(config):
             config.decoder_layers = 0  # they are not even made
         model, loading = AutoModel.from_pretrained(
-            checkpoint, revision=revision, config=config, output_loading_info=True
+            checkpoint, revision=revision, config=config, output_loading_info=True, trust_remote_code=False
         )
-        extractor = AutoFeatureExtractor.from_pretrained(checkpoint, revision=revision)
+        extractor = AutoFeatureExtractor.from_pretrained(checkpoint, revision=revision, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, UnpicklingError) as error:
         raise UserError(_why_not_loaded(checkpoint, error)) from error
     random = {*loading["missing_keys"], *map(str, loading["mismatched_keys"])} - _NEEDED_IN_TRAINING_ONLY

@@ -98,3 +98,13 @@ def test_an_open_head_stays_what_it_was_when_another_one_is_written_over_its_fil
             file.seek(path.stat().st_size // 2)
             file.write(b"@" * (path.stat().st_size // 2))
     assert (predictor.predict([tone(0.5)])[0].outputs == before).all()
+
+
+def test_an_encoder_that_brings_its_own_code_is_refused_without_running_it(trained, tmp_path, monkeypatch):
+    encoder = tmp_path / "encoder"
+    encoder.mkdir()
+    (encoder / "config.json").write_text('{"model_type": "own", "auto_map": {"AutoConfig": "own.OwnConfig"}}')
+    (encoder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass OwnConfig: pass\n")
+    monkeypatch.setattr("builtins.input", lambda *_: "y")  # transformers asks whoever is there, and takes a pipe's word
+    assert "cannot load" in refusal(trained, trained.folder, checkpoint=str(encoder))
+    assert not (tmp_path / "ran").exists()
