@@ -159,8 +159,11 @@ def _check_output(output: Path | None, form: str, recordings: Sequence[Path]) ->
         return
     if form not in _FILE_EACH and output.is_dir():
         raise UserError(f"--output {output}: a folder; name a file, such as {output / 'predictions.csv'}")
-    if form in _FILE_EACH and len(recordings) > 1 and output.is_file():
+    named_as_file = output.is_file() or (output.suffix.lower() == FORMATS[form].lower() and not output.is_dir())
+    if form in _FILE_EACH and len(recordings) > 1 and named_as_file:
         raise UserError(f"--output {output}: a file, but --format {form} writes one for each recording: name a folder")
+    if form not in _FILE_EACH and not output.parent.is_dir():
+        raise UserError(f"--output {output}: there is no folder {output.parent}; make it first")
     if output.is_file() and any(output.samefile(path) for path in recordings if path.exists()):
         raise UserError(f"--output {output}: this is one of the recordings")
 

@@ -221,7 +221,8 @@ def test_an_output_that_would_destroy_or_mix_something_is_refused_before_anythin
         ({"form": "textgrid"}, "a file for each recording: say where with --output FOLDER"),
         ({"form": "textgird"}, "did you mean 'textgrid'"),
         ({"output": project / "rec"}, "a folder; name a file"),
-        ({"output": project / "no/such/folder.csv"}, "cannot be written"),
+        ({"output": project / "all.TextGrid"}, "name a folder"),
+        ({"output": project / "no/such/folder.csv"}, "there is no folder .*; make it first"),
     ):
         with pytest.raises(UserError, match=why):
             run(["rec"], head=SMALL, **how)
