@@ -504,7 +504,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     command = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
-    with readable_errors(debug):
+    with readable_errors(debug, resumed_by="dvc repro" if command == "reproduce" else None):
         if command in _OF_A_PROJECT and "--help" not in sys.argv and not Path("dvc.yaml").exists():
             raise UserError(f"ser {command} works on a project; run it in its folder, the one that contains dvc.yaml")
         app()

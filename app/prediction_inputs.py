@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.corpora.paths import AUDIO_ENDINGS
+from data.errors import UserError
 from data.folder_listing import walk_files
 
 ENDINGS = (*AUDIO_ENDINGS, ".m4a", ".aac", ".wma", ".amr", ".webm", ".mka")
@@ -59,6 +60,8 @@ def _named(given: Sequence[str]) -> Iterator[str]:
 
 
 def _names_on_standard_input() -> list[str]:
+    if sys.stdin is None:
+        raise UserError("-: standard input is closed; pipe file names into it, or name the files")
     content = sys.stdin.buffer.read().decode(sys.getfilesystemencoding(), "surrogateescape")
     names = content.split("\0") if "\0" in content else content.splitlines()
     return [name for name in names if name.strip()]

@@ -76,8 +76,8 @@ def find_head(where: Path) -> TrainedHead:
     from features.kinds import FeatureSettings
     from inference.opening import run_folders
 
-    if not where.exists() and where.parent == Path():
-        where = _named(where.name)
+    if not where.exists():
+        where = _named(str(where))
     folders = run_folders(where)
     name = _head_of(where)
     feature_set, corpus = _features_of(name)
@@ -146,7 +146,7 @@ def _classes(name: str) -> tuple[str, ...]:
 
 
 def _named(name: str) -> Path:
-    """The folder of a head by its name."""
+    """The folder of a head by its name, or of a run: ``gru/fold-0/seed-1``."""
     if (folder := head_folder(name)).exists():
         return folder
     heads = [path.name for path in sorted(head_folder("").glob("*/")) if path.is_dir()]

@@ -27,8 +27,11 @@ def run_stage(stage: Callable, *arguments: str) -> None:
 
 
 @contextmanager
-def readable_errors(debug: bool = False) -> Iterator[None]:
-    """Print a `UserError` as it is and exit with status 1; so with what the system refuses, and with Ctrl-C."""
+def readable_errors(debug: bool = False, resumed_by: str | None = "dvc repro") -> Iterator[None]:
+    """Print a `UserError` as it is and exit with status 1; so with what the system refuses, and with Ctrl-C.
+
+    ``resumed_by`` is the command that goes on from there, if there is one.
+    """
     try:
         yield
     except UserError as error:
@@ -38,11 +41,11 @@ def readable_errors(debug: bool = False) -> Iterator[None]:
     except OSError as error:
         if debug:
             traceback.print_exc()
-        sys.exit(
-            f"error: {error.filename or 'the system'}: {error.strerror or error}. Fix that, then `dvc repro` again."
-        )
+        then = f" Fix that, then `{resumed_by}` again." if resumed_by else ""
+        sys.exit(f"error: {error.filename or 'the system'}: {error.strerror or error}.{then}")
     except KeyboardInterrupt:
-        sys.exit("interrupted; run `dvc repro` to go on from the last finished session or fold")
+        then = f"; run `{resumed_by}` to go on from the last finished session or fold" if resumed_by else ""
+        sys.exit(f"interrupted{then}")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from app.predict import Timeline, _read, _read_ahead, run
 from app.prediction_formats import Outputs, Predicted, Row, audacity, contiguous, textgrid
 from app.prediction_inputs import find_recordings
-from app.trained import best_head, describe_default, open_trained
+from app.trained import best_head, describe_default, find_head, open_trained
 from data.clips import open_clips
 from data.errors import UserError
 from features.extraction import extract_shard
@@ -227,6 +227,18 @@ def test_an_output_that_would_destroy_or_mix_something_is_refused_before_anythin
         with pytest.raises(UserError, match=why):
             run(["rec"], head=SMALL, **how)
     assert (project / "rec/one.wav").read_bytes() == before
+
+
+def test_a_closed_standard_input_is_said_so(project, monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UserError, match="standard input is closed"):
+        run(["-"], head=SMALL)
+
+
+def test_a_run_is_found_by_the_name_of_its_head(project):
+    assert find_head(Path("small/fold-0/seed-1")).folders == [Path("artifacts/heads/small/fold-0/seed-1")]
+    with pytest.raises(UserError, match="--head small/fold-9/seed-1: no such folder"):
+        find_head(Path("small/fold-9/seed-1"))
 
 
 def test_the_output_has_the_format_of_its_ending(project):
