@@ -88,6 +88,8 @@ def find_head(where: Path) -> TrainedHead:
 def best_head() -> str:
     """The trained head with the highest validation UA, mean over its runs; of heads for ratings, CCC.
 
+    Heads on imported features are left out: what makes their frames of a recording is not known here.
+
     Raises:
         UserError: no head is trained, or this is no project.
     """
@@ -96,7 +98,8 @@ def best_head() -> str:
             f"there is no {PARAMS_FILE} here to choose a head from. Name a packed model, such as --head packs/gru, or "
             "run this in a project's folder."
         )
-    by_head = {name: score for name in read_yaml().get("heads", {}) if (score := validation_score(name)) is not None}
+    scored = {name: validation_score(name) for name in read_yaml().get("heads", {}) if not _is_imported(name)}
+    by_head = {name: score for name, score in scored.items() if score is not None}
     if not by_head:
         raise UserError(f"{ARTIFACTS / 'heads'}: no trained head here. Run `dvc repro`, or `dvc pull train`.")
     classifying = {name: score for name, score in by_head.items() if score[0] == "ua"} or by_head
@@ -137,6 +140,13 @@ def validation_score(name: str) -> tuple[str, float] | None:
             ) from error
         scores.append(float(best.get(f"validation_{metric}", -1.0)))
     return (metric, sum(scores) / len(scores)) if scores else None
+
+
+def _is_imported(head: str) -> bool:
+    """Whether a head of params.yaml reads features that were made elsewhere."""
+    params = read_yaml()
+    feature_set = _features_of(head)[0]
+    return params.get("features", {}).get(feature_set, {}).get("kind") == "imported"
 
 
 def _classes(name: str) -> tuple[str, ...]:

@@ -125,6 +125,14 @@ def test_the_head_with_the_best_validation_is_the_default_and_is_said_to_be(proj
         best_head()
 
 
+def test_a_head_on_imported_features_is_never_the_default(project):
+    path = project / "params.yaml"
+    params = YAML(typ="safe").load(path)
+    params["features"]["of_small"]["kind"] = "imported"
+    YAML().dump(params, path)
+    assert best_head() == "rated"
+
+
 def test_ratings_have_columns_of_their_own(project, capsys):
     run(["rec/one.wav"], head=Path("rated"))
     (row,) = rows_of(capsys.readouterr().out)
