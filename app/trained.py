@@ -160,7 +160,7 @@ def _named(name: str) -> Path:
     if (folder := head_folder(name)).exists():
         return folder
     heads = [path.name for path in sorted(head_folder("").glob("*/")) if path.is_dir()]
-    there_are = f"; trained here are\n{listed(heads)}" if heads else ""
+    there_are = f"\nTrained here are\n{listed(heads)}" if heads else ""
     raise UserError(f"--head {name}: no such folder, and no trained head{nearest(name, heads)}{there_are}")
 
 
