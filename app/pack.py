@@ -163,7 +163,8 @@ def _chosen(folders: list[Path], runs: str) -> list[Path]:
     wanted = list(dict.fromkeys(name.strip() for name in runs.split(",") if name.strip()))
     for name in wanted or [runs]:
         if name not in by_name:
-            raise UserError(f"--runs {name}: no such run{nearest(name, by_name)}\nThis head has\n{listed(list(by_name))}")
+            meant = nearest(name, by_name) or "."
+            raise UserError(f"--runs {name}: no such run{meant}\nThis head has\n{listed(list(by_name))}")
     return [by_name[name] for name in wanted]
 
 

@@ -161,7 +161,7 @@ def _named(name: str) -> Path:
         return folder
     heads = [path.name for path in sorted(head_folder("").glob("*/")) if path.is_dir()]
     there_are = f"\nTrained here are\n{listed(heads)}" if heads else ""
-    raise UserError(f"--head {name}: no such folder, and no trained head{nearest(name, heads)}{there_are}")
+    raise UserError(f"--head {name}: no such folder, and no trained head{nearest(name, heads) or '.'}{there_are}")
 
 
 def _head_of(where: Path) -> str:

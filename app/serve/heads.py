@@ -103,6 +103,6 @@ class Heads:
 
 def _name(place: Path) -> str:
     """Of a head's folder or a packed model, its name; of a run's folder, also the head's."""
-    if (place / "config.json").exists():
+    if (place / "config.json").exists() or place.name.startswith("seed-"):
         return "/".join(place.resolve().parts[-3:])
     return place.resolve().name.removesuffix(".zip")

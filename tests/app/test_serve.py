@@ -9,12 +9,14 @@ import socket
 import struct
 import threading
 import zipfile
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 import soundfile
 
+from app.serve.heads import Heads
 from app.serve.options import Options
 from data.audio import Excerpt
 from data.errors import UserError
@@ -284,6 +286,11 @@ def test_every_address_is_described(server):
     assert sorted(described["paths"]) == ["/health", "/info", "/predict"]
     assert "https://" not in json.dumps(described)
     assert httpx.get(f"{server.url}/docs").status_code == 404
+
+
+def test_runs_of_several_heads_keep_apart(predictor):
+    heads = Heads([Path("linear/fold-0/seed-1"), Path("gru/fold-0/seed-1")], lambda place: copy.copy(predictor))
+    assert list(heads.states) == ["linear/fold-0/seed-1", "gru/fold-0/seed-1"]
 
 
 def test_another_head_is_loaded_when_it_is_asked_for(predictor):
