@@ -95,7 +95,7 @@ def test_a_head_trains_again_when_code_that_it_runs_changes_and_only_then(projec
 
 
 def test_how_the_report_looks_costs_no_evaluation(project):
-    template = project.folder / "report/templates/report.html.j2"
+    template = project.folder / "report/templates/style.css.j2"
     template.write_text(template.read_text().replace("max-width: 66rem", "max-width: 60rem"))
     assert project.repro().ran == ["code", "compare"]
     assert "max-width: 60rem" in (project.folder / "artifacts/report/index.html").read_text()
