@@ -1,5 +1,6 @@
 """Which recordings `ser predict` is asked for: files, folders, and names on standard input."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ def find_recordings(given: Sequence[str]) -> Inputs:
     for name in _named(given):
         path = Path(name)
         files = [path]
-        if path.is_dir():
+        if os.path.isdir(path):  # Path.is_dir stops at names that are too long
             files = [path / file for file in walk_files(path) if file.lower().endswith(ENDINGS)]
             if not files:
                 inputs.unusable.append((name, f"no recordings in this folder (looked for {', '.join(ENDINGS)})"))
@@ -47,7 +48,10 @@ def find_recordings(given: Sequence[str]) -> Inputs:
                 inputs.repeated += 1
                 continue
             seen.add(same)
-            inputs.recordings.append(file)
+            if os.path.exists(file):
+                inputs.recordings.append(file)
+            else:
+                inputs.unusable.append((str(file), "no such file"))
     return inputs
 
 

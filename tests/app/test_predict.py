@@ -100,6 +100,8 @@ def test_what_cannot_be_read_does_not_stop_the_rest_and_ends_with_status_1(proje
         assert re.search(f"  {name}: .*{why}", err), err
     with pytest.raises(UserError, match="rec/empty: no recordings"):
         run(["rec/empty"], head=SMALL)
+    with pytest.raises(UserError, match="xxx: no such file"):  # before a head is loaded
+        run(["x" * 300], head=Path("no such head"))
 
 
 def test_names_come_on_standard_input_in_lines_or_between_zeros(project, monkeypatch):
