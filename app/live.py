@@ -50,7 +50,7 @@ def describe_microphones(as_json: bool) -> str:
     if as_json:
         return json.dumps([vars(microphone) for microphone in found], indent=2)
     if not found:
-        raise UserError("No microphone: this machine has no audio input.")
+        return "No microphone: this machine has no audio input."
     return "\n".join(
         f"{microphone.index:3}  {microphone.name} ({microphone.system}, {microphone.sample_rate:,} Hz)"
         + ("  default" if microphone.is_default else "")

@@ -171,6 +171,11 @@ def _head_of(where: Path) -> str:
 
 def _features_of(head: str) -> tuple[str, str]:
     """The feature set of a head, and its corpus, by params.yaml, which alone says where its encoder comes from."""
+    if not PARAMS_FILE.exists():
+        raise UserError(
+            f"there is no {PARAMS_FILE} here, which says which encoder {head} needs. Run this in the project's folder, "
+            "or pack the head there: ser pack"
+        )
     heads = read_yaml().get("heads", {})
     if head not in heads:
         raise UserError(
