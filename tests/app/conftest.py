@@ -1,6 +1,10 @@
-"""A small trained head for the tests of `ser serve`, which are left out where its packages are not installed."""
+"""A small trained head for the tests of the programs that answer with it, and which of these tests there are.
+
+The tests of `ser serve` are left out where its packages are not installed.
+"""
 
 import importlib.util
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +13,7 @@ from data.clips import ClipsSettings
 from features.mfcc import MfccSettings
 from inference import Predictor
 from inference.opening import open_head, run_folders
+from inference.packing import describe_runs, write_pack
 from tests.trained_heads import TrainedHead, train_on_recordings
 
 _PACKAGES = ("fastapi", "httpx", "playwright", "uvicorn", "websockets")
@@ -29,3 +34,12 @@ def predictor(trained_to_serve) -> Predictor:
     """The same, ready to predict."""
     folders = run_folders(trained_to_serve.folder)
     return open_head("small", folders, trained_to_serve.settings, torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def pack(trained_to_serve: TrainedHead, tmp_path_factory) -> Path:
+    """The same, packed."""
+    path = tmp_path_factory.mktemp("packs") / "voices"
+    folders = run_folders(trained_to_serve.folder)
+    write_pack(path, describe_runs("small", folders, trained_to_serve.settings), folders, "# small\n")
+    return path

@@ -87,11 +87,3 @@ def post(server: Running, content: bytes, name: str = "a.wav", query: str = "", 
 def probabilities(answer: dict) -> list[float]:
     """Of the classes, in their order."""
     return [value for name, value in answer.items() if name.startswith("p_")]
-
-
-def wait_until(condition, seconds: float = 20) -> None:
-    """Wait for something that happens elsewhere."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it does not happen"
-        time.sleep(0.01)

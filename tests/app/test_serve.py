@@ -20,7 +20,8 @@ from app.serve.heads import Heads
 from app.serve.options import Options
 from data.audio import Excerpt
 from data.errors import UserError
-from tests.app.serving import TOKEN, post, probabilities, running, wait_until, wav
+from tests.app.serving import TOKEN, post, probabilities, running, wav
+from tests.app.waiting import wait_until
 
 pytestmark = pytest.mark.extras
 

@@ -11,22 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from inference.opening import run_folders
-from inference.packing import describe_runs, write_pack
 from tests.app.serving import Running, post, wav
 from tests.builders import REPOSITORY
-from tests.trained_heads import TrainedHead
 
 pytestmark = pytest.mark.extras
-
-
-@pytest.fixture(scope="module")
-def pack(trained_to_serve: TrainedHead, tmp_path_factory) -> Path:
-    """The head, packed."""
-    path = tmp_path_factory.mktemp("packs") / "voices"
-    folders = run_folders(trained_to_serve.folder)
-    write_pack(path, describe_runs("small", folders, trained_to_serve.settings), folders, "# small\n")
-    return path
 
 
 def start(pack: Path, *options: str, **environment: str) -> subprocess.Popen:

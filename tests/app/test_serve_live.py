@@ -11,7 +11,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from app.serve.options import Options
-from tests.app.serving import TOKEN, Running, probabilities, running, wait_until
+from tests.app.serving import TOKEN, Running, probabilities, running
+from tests.app.waiting import wait_until
 from tests.builders import tone
 
 pytestmark = pytest.mark.extras

@@ -15,7 +15,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from app.serve.options import Options
 from data.errors import UserError
-from tests.app.serving import TOKEN, running, wait_until
+from tests.app.serving import TOKEN, running
+from tests.app.waiting import wait_until
 from tests.builders import tone
 from tests.programs import chromium
 
