@@ -1,6 +1,7 @@
 """One audio file -> one waveform."""
 
 import os
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,6 +109,8 @@ def open_audio(path: Path) -> Iterator[soundfile.SoundFile]:
     except (soundfile.SoundFileError, RuntimeError) as error:
         raise UnusableAudioError(f"unreadable: {_first_line(error)}") from error
     with file:
+        if file.format == "MP3":
+            _check_mp3(path)
         yield file
 
 
@@ -145,6 +148,18 @@ def read_excerpt(file: soundfile.SoundFile, excerpt: Excerpt, sample_rate: int) 
     return waveform
 
 
+def _check_mp3(path: Path) -> None:
+    """Refuse an MP3 of which libsndfile might read a part without a word."""
+    missing = missing_mp3_bytes(path)
+    if missing is None:
+        raise UnusableAudioError(
+            "an MP3 whose header does not say how long it is, so that a part of it might be left out; convert it, e.g. "
+            "with ffmpeg -i IN.mp3 OUT.wav"
+        )
+    if missing:
+        raise UnusableAudioError(f"truncated: {missing:,} bytes of audio are missing at the end")
+
+
 def resample_waveform(waveform: np.ndarray, source_rate: int, sample_rate: int) -> np.ndarray:
     """A waveform float32 [num_samples] at another rate."""
     import torch  # torchaudio takes seconds to import, and many corpora have the rate that is asked for
@@ -165,6 +180,24 @@ def _mono(samples: np.ndarray) -> np.ndarray:
 def _loudness(samples: np.ndarray) -> float:
     """The root mean square of samples [N]."""
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+
+
+def missing_mp3_bytes(path: Path) -> int | None:
+    """How many bytes the header of an MP3 promises beyond the file's end; None if its first frame is no such header."""
+    with path.open("rb") as file:
+        head = file.read(10)
+        tag = sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=False)) + 10
+        start = tag if head[:3] == b"ID3" else 0
+        file.seek(start)
+        frame = file.read(4096)
+    header = re.search(rb"(?:Xing|Info)(?P<flags>.{4})(?P<fields>.{8})|VBRI", frame, flags=re.DOTALL)
+    if header is None:
+        return None
+    flags = int.from_bytes(header["flags"] or b"")
+    if not flags & 1:  # the number of frames
+        return None if header["flags"] else 0
+    promised = int.from_bytes(header["fields"][4:]) if flags & 2 else 0
+    return max(0, start + promised - path.stat().st_size)
 
 
 def _missing_wav_bytes(path: Path) -> int:

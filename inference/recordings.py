@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from data.audio import SHORTEST, Excerpt, UnusableAudioError, open_audio, read_excerpt
+from data.audio import SHORTEST, Excerpt, UnusableAudioError, missing_mp3_bytes, open_audio, read_excerpt
 from inference.tape import PlayedFile, Tape
 
 _RATES = (2_000, 768_000)  # Hz
@@ -147,7 +147,7 @@ def _unreadable_by_libsndfile(path: Path) -> str:
     if num_frames > _LONGEST * rate:
         return "its header does not say how long it is"  # what ffmpeg writes to a pipe
     if form == "MP3":
-        missing = _missing_mp3_bytes(path)
+        missing = missing_mp3_bytes(path)
         if missing is None:  # libsndfile then guesses from the first frame, badly if the bit rate varies
             return "its header does not say how long it is"
         if missing > 0:
@@ -155,24 +155,6 @@ def _unreadable_by_libsndfile(path: Path) -> str:
     if is_hard_to_resample(rate):
         return f"{rate:,} Hz is hard to resample"
     return ""
-
-
-def _missing_mp3_bytes(path: Path) -> int | None:
-    """How many bytes the header of an MP3 promises beyond the file's end; None if its first frame is no such header."""
-    with path.open("rb") as file:
-        head = file.read(10)
-        tag = sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=False)) + 10
-        start = tag if head[:3] == b"ID3" else 0
-        file.seek(start)
-        frame = file.read(4096)
-    header = re.search(rb"(?:Xing|Info)(?P<flags>.{4})(?P<fields>.{8})|VBRI", frame, flags=re.DOTALL)
-    if header is None:
-        return None
-    flags = int.from_bytes(header["flags"] or b"")
-    if not flags & 1:  # the number of frames
-        return None if header["flags"] else 0
-    promised = int.from_bytes(header["fields"][4:]) if flags & 2 else 0
-    return max(0, start + promised - path.stat().st_size)
 
 
 def _decode(path: Path, folder: Path, why: str, longest: float | None) -> Path:

@@ -97,6 +97,19 @@ def test_channels_that_cancel_each_other_out_say_what_to_do(tmp_path):
         read_waveform(damaged(tmp_path, "opposite phase"), 48000)
 
 
+def test_an_mp3_is_read_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, tone(2.0), 16000, format="MP3")
+    assert len(read_waveform(path, 16000)) == 32000
+    content = path.read_bytes()
+    path.write_bytes(content[:-2000])
+    with pytest.raises(UnusableAudioError, match="truncated: 2,000 bytes"):
+        read_waveform(path, 16000)
+    path.write_bytes(content.replace(b"Xing", b"\0\0\0\0").replace(b"Info", b"\0\0\0\0"))
+    with pytest.raises(UnusableAudioError, match=r"does not say how long it is.*ffmpeg"):
+        read_waveform(path, 16000)
+
+
 def test_a_stream_of_unknown_length_is_not_truncated(tmp_path):
     path = tmp_path / "stream.wav"
     soundfile.write(path, tone(0.5), 16000)
