@@ -12,9 +12,10 @@ from data.errors import UserError, listed, nearest
 from evaluation.results import Details, RegressionDetails, read_details
 from evaluation.runs import read_runs
 from evaluation.settings import EvaluateSettings
+from features.device import choose_device
 from inference.card import render_card
 from inference.card_figures import card_figures
-from inference.opening import choose_device, is_packed, open_head
+from inference.opening import is_packed, open_head
 from inference.pack_format import PackDescription
 from inference.packing import describe_runs, num_parameters, write_pack
 from inference.temperature import TemperatureScaling, scale_temperatures
@@ -71,7 +72,8 @@ def pack_head(
     output = output or Path("packs") / (f"{head.name}.zip" if zipped else head.name)
     _check_output(output, force)
     description = _describe(head, asked)
-    open_head(head.name, head.folders, head.settings_with(checkpoint), choose_device(device))  # its encoder is checked
+    settings, where = head.settings_with(checkpoint), choose_device(device, "--device")
+    open_head(head.name, head.folders, settings, where)  # its encoder is checked
     card = render_card(description)
     description = write_pack(output, description, head.folders, card, zipped or output.suffix == ".zip")
     return _said(output, description)

@@ -29,13 +29,14 @@ def open_trained(where: Path | None, device: str = "auto", checkpoint: str | Non
     Raises:
         UserError: there is no such head, or not its encoder.
     """
-    from inference.opening import choose_device, is_packed, open_head, open_packed
+    from features.device import choose_device
+    from inference.opening import is_packed, open_head, open_packed
 
     where = head_folder(best_head()) if where is None else where
     if is_packed(where):
         return open_packed(where, device, checkpoint)
     head = find_head(where)
-    return open_head(head.name, head.folders, head.settings_with(checkpoint), choose_device(device))
+    return open_head(head.name, head.folders, head.settings_with(checkpoint), choose_device(device, "--device"))
 
 
 @dataclass(frozen=True)

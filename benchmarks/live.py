@@ -14,11 +14,11 @@ import torch
 
 from benchmarks.measuring import report
 from data.errors import UserError
+from features.device import choose_device
 from features.kinds import open_encoder
 from features.ssl import SslSettings
 from inference import Predictor
 from inference.live import LiveSession, warm_up
-from inference.opening import choose_device
 from inference.predictor import Run
 from models.building import build_head
 from models.linear import LinearSettings
@@ -30,7 +30,7 @@ _CLASSES = ["neutral", "happy", "angry", "sad"]
 def open_predictor(checkpoint: str, device: str) -> Predictor:
     """An encoder, and a random linear head on its last layer."""
     settings = SslSettings(kind="ssl", clips={}, checkpoint=checkpoint, layers="all")
-    encoder = open_encoder(settings, choose_device(device))
+    encoder = open_encoder(settings, choose_device(device, "--device"))
     head = build_head(LinearSettings(model="linear"), encoder.dimension, len(_CLASSES))
     statistics = torch.zeros(1, encoder.dimension), torch.ones(1, encoder.dimension)
     return Predictor(

@@ -3,6 +3,7 @@
 - `kinds`: the registry of kinds; ``KINDS``, ``FeatureSettings`` (the settings of any kind), ``open_encoder(settings,
   device)``, ``version_line(settings)``
 - `settings`: what the settings of all kinds have in common
+- `device`: where encoders and heads compute
 - `encoder`: what the encoders of all kinds can do
 - `ssl`: hidden states of pretrained speech encoders; its parts:
   `checkpoints` (a pretrained encoder on disk, in the hub's cache, or of random weights; what names its weights),

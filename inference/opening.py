@@ -145,19 +145,6 @@ def open_packed(path: Path, device: str, checkpoint: str | None = None) -> Predi
     return open_pack(path, device, checkpoint)
 
 
-def choose_device(name: str) -> torch.device:
-    """``auto`` (the GPU if there is one), ``cpu`` or ``cuda``.
-
-    Raises:
-        UserError: a GPU is asked for, and there is none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda, but torch sees no GPU here; use auto or cpu.")
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
-
-
 def _open_encoder(name: str, settings: KindSettings, device: torch.device) -> AudioEncoder:
     if settings.kind == "imported":
         raise UserError(f"{name} was trained on imported features: what makes them of a recording is not known here.")

@@ -14,9 +14,10 @@ from torch import nn
 
 from data.digest import file_digest
 from data.errors import UserError
+from features.device import choose_device
 from features.settings import KindSettings
 from features.ssl import is_untrained
-from inference.opening import choose_device, open_head
+from inference.opening import open_head
 from inference.pack_archive import read_archive_file, unpack_archive, write_archive
 from inference.pack_format import (
     CARD_FILE,
@@ -127,7 +128,7 @@ def open_pack(path: Path, device: str = "auto", checkpoint: str | None = None) -
                 description.name,
                 [folder / run.folder for run in description.runs],
                 settings,
-                choose_device(device),
+                choose_device(device, "--device"),
                 {run.name: run.temperature for run in description.runs},
             )
         except UserError as error:

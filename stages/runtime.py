@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from data.errors import UserError
 from data.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,10 +31,6 @@ class RuntimeSettings(Settings):
         Raises:
             UserError: a GPU is asked for, and there is none.
         """
-        import torch  # it takes seconds, and preprocess needs none of it
+        from features.device import choose_device  # imports torch, of which preprocess needs nothing
 
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise UserError("runtime.device: cuda, but torch sees no GPU here; use auto or cpu.")
-        if self.device == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return torch.device(self.device)
+        return choose_device(self.device, "runtime.device:")
