@@ -12,7 +12,7 @@ from typing import TextIO
 import numpy as np
 
 from data.errors import UserError
-from data.rating_metrics import predicted_columns
+from inference.columns import answer_columns, answer_values
 
 _LONGEST_NAME = 255  # bytes, on the usual file systems
 
@@ -61,12 +61,7 @@ class Outputs:
     @property
     def columns(self) -> list[str]:
         """Of a table."""
-        own = (
-            predicted_columns(self.names)
-            if self.of_ratings
-            else ["predicted", "confidence", *(f"p_{name}" for name in self.names)]
-        )
-        return ["file", "start", "end", *own]
+        return ["file", "start", "end", *answer_columns(self.names, self.of_ratings)]
 
     def best(self, row: Row) -> int | None:
         """The index of the most probable class; None of silence and of ratings."""
@@ -74,12 +69,10 @@ class Outputs:
 
     def values(self, file: str, row: Row) -> dict[str, str | float | None]:
         """Column -> value; None of silence."""
-        values: list = [None] * len(self.columns)
-        if row.outputs is not None:
-            values = [round(float(value), 6) for value in row.outputs]
-            if (best := self.best(row)) is not None:
-                values = [self.names[best], values[best], *values]
-        return dict(zip(self.columns, [file, round(row.start, 3), round(row.end, 3), *values], strict=False))
+        values = {"file": file, "start": round(row.start, 3), "end": round(row.end, 3)}
+        if row.outputs is None:
+            return dict.fromkeys(self.columns) | values
+        return values | answer_values(row.outputs, self.names, self.of_ratings, digits=6)
 
     @property
     def tiers(self) -> list[str]:

@@ -14,6 +14,7 @@ from app.serve.waiting import QueuedPredictor
 from data.audio import UnusableAudioError
 from data.errors import UserError
 from inference import Answer
+from inference.columns import answer_values
 from inference.recordings import Recording, open_recording
 from inference.timeline import Span, timeline, window_length, windows
 
@@ -74,12 +75,7 @@ def answer(path: Path, question: Question, predictor: QueuedPredictor, options: 
 
 def described(answer: Answer, predictor: QueuedPredictor) -> dict:
     """An answer as columns: ``predicted, confidence, p_<class>...``, or of ratings ``predicted_<target>...``."""
-    outputs = [round(float(value), 6) for value in answer.outputs]
-    if predictor.of_ratings:
-        return {f"predicted_{name}": value for name, value in zip(predictor.names, outputs, strict=True)}
-    best = int(answer.outputs.argmax())
-    probabilities = {f"p_{name}": value for name, value in zip(predictor.names, outputs, strict=True)}
-    return {"predicted": predictor.names[best], "confidence": outputs[best], **probabilities}
+    return answer_values(answer.outputs, predictor.names, predictor.of_ratings, digits=6)
 
 
 def _whole(recording: Recording, predictor: QueuedPredictor):

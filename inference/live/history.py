@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from data.errors import UserError
+from inference.columns import answer_columns, answer_values
 from inference.live.update import Update
 
 _MOST_ROWS = 100_000  # 14 hours at two windows a second
@@ -41,9 +42,7 @@ class History:
     @property
     def columns(self) -> list[str]:
         """``time, state, predicted, confidence, p_<class>...``; of ratings ``time, state, predicted_<target>...``."""
-        if self._of_ratings:
-            return ["time", "state", *(f"predicted_{name}" for name in self._names)]
-        return ["time", "state", "predicted", "confidence", *(f"p_{name}" for name in self._names)]
+        return ["time", "state", *answer_columns(self._names, self._of_ratings)]
 
     def add(self, update: Update) -> None:
         """Append the row of a window.
@@ -71,11 +70,7 @@ class History:
         row |= {"time": update.time, "state": update.state.value}
         if update.answer is None:
             return row
-        outputs = [float(value) for value in update.answer.outputs]
-        if not self._of_ratings:
-            best = max(range(len(outputs)), key=outputs.__getitem__)
-            row |= {"predicted": self._names[best], "confidence": outputs[best]}
-        return row | dict(zip(self.columns[-len(outputs) :], outputs, strict=True))
+        return row | answer_values(update.answer.outputs, self._names, self._of_ratings)
 
     def recent(self, seconds: float) -> list[Row]:
         """The rows of the last seconds, oldest first."""
