@@ -18,10 +18,10 @@ from inference.live.ring import RingBuffer
 from inference.live.schedule import Schedule
 from inference.live.update import State, Update
 from inference.predictor import Answer, Predictor
+from inference.timeline import window_length
 
 SILENCE_DB = -50.0  # of full scale; a window is silent if none of its tenths of a second is louder
 _BUFFER = 5.0  # seconds
-_WINDOW = 3.0  # seconds, of heads that were trained on whole utterances
 _CLIPPED = 0.001  # share of a window's samples from which it is called clipped
 _TOO_SLOW = 0.2  # share of the last windows that are dropped, from which the machine is called too slow
 _SOUND_IS_LATE = 1.5  # seconds without a sample after which the session says that it is waiting
@@ -361,7 +361,7 @@ def _window_length(predictor: Predictor, wanted: float | None) -> float:
     """Seconds of a window; of a longer one than its clips, a head that crops would hear a part that is not the last."""
     longest, crop = predictor.seconds, predictor.settings.clips.crop
     if wanted is None or longest is None or crop == "segments":
-        return wanted or longest or _WINDOW
+        return wanted or window_length(predictor)
     return min(wanted, longest)
 
 
