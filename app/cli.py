@@ -266,6 +266,30 @@ def store_repair() -> None:
     repair_store(ARTIFACTS)
 
 
+@store.command(
+    "export",
+    epilog=examples(
+        "ser store export hubert/iemocap exported --format npy",
+        "ser store export hubert/iemocap exported --format kaldi --layers 6,12",
+    ),
+)
+def store_export(
+    name: Annotated[str, typer.Argument(metavar="SET/CORPUS", help="Such as hubert/iemocap.")],
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
+    format_name: Annotated[
+        str, typer.Option("--format", help="npy, hdf5, datasets, webdataset or kaldi: docs/interchange.md")
+    ],
+    layers: Annotated[str | None, typer.Option("--layers", help="Such as 12, or 0,6,12, or 0-12; else all.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option("--dtype", help="float16 or float32; else as stored, and float32 if that is int8.")
+    ] = None,
+) -> None:
+    """Write features in a format that other projects read."""
+    from app.store_export import export_store
+
+    export_store(_FEATURES, name, folder, format_name, layers, dtype)
+
+
 @store.command("discard", epilog=examples("ser store discard hubert/iemocap"))
 def store_discard(
     name: Annotated[str, typer.Argument(metavar="SET/CORPUS", help="Such as hubert/iemocap.")],

@@ -50,7 +50,7 @@ def describe_features(root: Path, name: str) -> str:
     Raises:
         UserError: there is no such feature set here.
     """
-    folder = _find(root, name)
+    folder = find_features(root, name)
     if not any(folder.glob("*.h5")):
         return "  ".join(f"{value}" for value in _row(folder) if value)
     features = FeatureSet(folder, verify=False)
@@ -79,7 +79,7 @@ def features_contents(root: Path, name: str) -> dict:
     Raises:
         UserError: there is no such feature set here.
     """
-    folder = _find(root, name)
+    folder = find_features(root, name)
     contents = _contents(folder)
     if not any(folder.glob("*.h5")):
         return contents
@@ -121,7 +121,12 @@ def _folders(root: Path) -> list[Path]:
     return folders
 
 
-def _find(root: Path, name: str) -> Path:
+def find_features(root: Path, name: str) -> Path:
+    """The folder of ``<set>/<corpus>``.
+
+    Raises:
+        UserError: there is no such feature set here.
+    """
     folders = {_name(folder): folder for folder in _folders(root)}
     if name not in folders:
         raise UserError(f"no features {name!r} here{nearest(name, folders)} (there are {', '.join(folders)})")

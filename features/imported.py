@@ -13,6 +13,7 @@ from data.digest import file_digest
 from data.errors import UserError, listed
 from features.encoder import Clip, Encoder
 from features.frame_files import SUFFIXES, read_frames
+from features.interchange.clip_table import read_names
 from features.settings import KindSettings
 
 VERSION = 1  # raise it when the bytes of these features change on purpose: all of this kind are then stored again
@@ -62,7 +63,8 @@ class ImportedEncoder(Encoder):
 
     Args:
         settings: of the feature set.
-        folder: holds ``<utterance id>`` with one of `SUFFIXES`; an id with slashes is a path.
+        folder: holds ``<utterance id>`` with one of `SUFFIXES`; an id with slashes is a path. The ``clips.csv`` of an
+            export says which name stands for which id.
 
     Raises:
         UserError: there is no such folder, no file in it, or one that cannot be read.
@@ -71,7 +73,7 @@ class ImportedEncoder(Encoder):
     advice = "Use storage: float32, if they do not fit."
 
     def __init__(self, settings: ImportedSettings, folder: Path):
-        self._settings, self._folder = settings, folder
+        self._settings, self._folder, self._names = settings, folder, read_names(folder)
         self._checked: set[str] = set()
         files = sorted(
             path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.name[:2] != "._"
@@ -133,7 +135,8 @@ class ImportedEncoder(Encoder):
         return read_frames(self._file_of(clip), self._settings.dataset)
 
     def _files_of(self, clip: Clip) -> list[Path]:
-        return [path for suffix in SUFFIXES if (path := self._folder / f"{clip.id}{suffix}").is_file()]
+        name = self._names.get(clip.id, clip.id)
+        return [path for suffix in SUFFIXES if (path := self._folder / f"{name}{suffix}").is_file()]
 
     def _file_of(self, clip: Clip) -> Path:
         return self._files_of(clip)[0]

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -114,3 +115,29 @@ def test_damaged_clips_are_removed_too(store):
 )
 def test_only_features_of_a_corpus_can_be_discarded(store, name, message):
     assert message in said("discard", name)
+
+
+def test_features_are_exported_layer_by_layer_and_say_what_they_are(store, tmp_path):
+    result = ser("export", "hubert/emodb", "out", "--format", "npy", "--layers", "0-1")
+    assert "out: 20 clips of 20 utterances, layers 0, 1, 12 dimensions, float16, 0.0 MB" in result.stdout
+    assert "as confidential as the recordings" in result.stdout
+    assert np.load("out/s0-0-0.npy").shape[0] == 2
+    kaldi = ser("export", "hubert/emodb", "deep/kaldi", "--format", "kaldi", "--layers", "2")
+    assert "float32 (stored as float16)" in kaldi.stdout
+    assert Path("deep/kaldi/feats.scp").read_text().startswith("s0-0-0 deep/kaldi/feats.ark:7\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--format", "kaldy"), "no format 'kaldy'; did you mean 'kaldi'?"),
+        (("--format", "npy", "--layers", "12"), "layer 12 is not stored"),
+        (("--format", "npy", "--layers", "a"), "write numbers, such as 12"),
+        (("--format", "npy", "--dtype", "int8"), "npy can have float16 or float32"),
+        (("--format", "kaldi", "--dtype", "float16"), "kaldi can have float32"),
+    ],
+)
+def test_what_cannot_be_exported_is_said_and_leaves_nothing(store, tmp_path, arguments, message):
+    assert message in said("export", "hubert/emodb", "out", *arguments)
+    assert "no features 'hubert/emodbb' here" in said("export", "hubert/emodbb", "out", "--format", "npy")
+    assert not Path("out").exists()
