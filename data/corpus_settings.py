@@ -7,6 +7,7 @@ from pydantic import AfterValidator
 from data.concatenation import ConcatSettings
 from data.errors import nearest
 from data.settings import Settings
+from data.sharding import ShardSize
 from data.utterance import COLUMNS
 
 
@@ -29,12 +30,15 @@ class CorpusSettings(Settings):
         exclude: manifest column -> values whose utterances are left out.
         concat: which of a speaker's utterances become one long utterance; null: none. Those that are left out take no
             part in it.
+        shards: what a file of clips or features holds: a session or a speaker, as the reader says (auto), or at most
+            so many utterances, whoever speaks.
     """
 
     reader: str
     features: Literal["all"] | list[str] = "all"
     exclude: ColumnFilter = {}
     concat: ConcatSettings | None = None
+    shards: ShardSize = "auto"
 
     def wants(self, feature_set: str) -> bool:
         """Whether this corpus gets a feature set."""

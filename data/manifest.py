@@ -11,6 +11,7 @@ from data.corpora import Source, known_emotions, read_corpus
 from data.corpus_settings import CorpusSettings
 from data.errors import UserError, listed, nearest
 from data.folder_listing import missing_files
+from data.sharding import sharding_notes, shards_by_size
 from data.times import check_times
 from data.utterance import COLUMNS, NUMBERS
 
@@ -104,7 +105,11 @@ def build_manifest(name: str, settings: CorpusSettings) -> Manifest:
     folds = corpus.folds
     folds = None if folds is None else folds[folds["id"].isin(manifest["id"])].sort_values("id", ignore_index=True)
     whole = Manifest(manifest, folds, corpus.notes)
-    return whole if settings.concat is None else _long_utterances(whole, settings.concat)
+    if settings.concat is not None:
+        whole = _long_utterances(whole, settings.concat)
+    if settings.shards == "auto":
+        return whole._replace(notes=[*whole.notes, *sharding_notes(name, whole.rows["shard"])])
+    return whole._replace(rows=whole.rows.assign(shard=shards_by_size(list(whole.rows["id"]), settings.shards)))
 
 
 def _long_utterances(manifest: Manifest, concat: ConcatSettings) -> Manifest:
