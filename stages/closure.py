@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# All but engines, which runs the same work in one process or in many.
 ROOMS = ("app", "data", "evaluation", "features", "inference", "models", "report", "stages", "training")
 _REGISTRIES = {"models", "data.corpora", "features.kinds"}
 _PLUMBING = {

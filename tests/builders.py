@@ -21,7 +21,7 @@ from data.task_description import CorpusDescription, TaskDescription
 from features.store import FeatureWriter
 
 REPOSITORY = Path(__file__).parent.parent
-ROOMS = ("app", "data", "evaluation", "features", "inference", "models", "report", "stages", "training")
+ROOMS = ("app", "data", "engines", "evaluation", "features", "inference", "models", "report", "stages", "training")
 PLOTS = tuple(f".dvc/plots/{name}.json" for name in ("curves", "intervals", "points", "ratings"))
 TINY_ENCODER = "untrained:0,layers=2"
 

@@ -121,7 +121,7 @@ def test_every_command_and_option_that_is_named_exists(page):
 
 @every_page
 def test_every_file_of_the_project_that_is_named_exists(page):
-    rooms = "app|benchmarks|data|evaluation|features|inference|models|presets|report|stages|tests|training"
+    rooms = "app|benchmarks|data|engines|evaluation|features|inference|models|presets|report|stages|tests|training"
     example_files = {f"presets/{name}.yaml" for name in EXAMPLES}
     pattern = rf"(?<![\w/.])(?:{rooms})/[\w/-]+\.(?:py|yaml)\b"
     named = [name for text in code(page) for name in re.findall(pattern, text)]
