@@ -10,6 +10,8 @@ from stages.pieces import discard_pieces
 def discard_features(name: str) -> None:
     """Discard a feature set of a corpus in all compute types, and say what to run.
 
+    Shards that dvc.lock names and that are not here may be extracted again afterwards, too.
+
     Args:
         name: ``<set>/<corpus>``.
 

@@ -4,14 +4,17 @@ DVC trusts a file in its cache whose size and date are right, and artifacts/ is 
 the disk is wrong in both, and a file deleted from one comes back from the other.
 """
 
+import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from tqdm import tqdm
 
 from data.errors import UserError, listed
 from data.shards import check_seal, sidecar_path
-from stages.dvc_cache import DvcCache
+from stages.dvc_cache import LIST, DvcCache
+from stages.elsewhere import note_discarded
 
 
 def repair_store(artifacts: Path) -> None:
@@ -24,6 +27,7 @@ def repair_store(artifacts: Path) -> None:
         return
     cache = DvcCache()
     for path in damaged:
+        note_discarded(_pieces_of(path))
         if path.parents[1].name == ".pieces":
             shutil.rmtree(path.parent)  # a piece without one of its files would count as finished
             continue
@@ -35,6 +39,16 @@ def repair_store(artifacts: Path) -> None:
         "Next: `dvc pull extract` (features) or `dvc pull preprocess` (clips) if they are in a remote; "
         "otherwise `dvc repro`, which makes these shards again."
     )
+
+
+def _pieces_of(path: Path) -> list[str]:
+    """The piece that a shard is, by its folder on the shelf or by the list in the output."""
+    if path.parents[1].name == ".pieces":
+        return [path.parent.name]
+    with suppress(OSError, ValueError):
+        listed_pieces = json.loads((path.parent / LIST).read_text())
+        return [name for name, files in listed_pieces.items() if path.name in files.values()]
+    return []
 
 
 def _is_intact(path: Path) -> bool:

@@ -31,8 +31,8 @@ def describe_store(folder: Path, source: Path | None = None, recordings: Mapping
 
     Returns:
         ``wanted``; where it is true, also the ``recipe``, the number of ``utterances``, the ids of ``skipped`` ones,
-        and ``shards``: file name -> SHA-256, and where they were read from files the ``source``'s digest, or made with
-        ``recordings``, theirs. The same features have the same description.
+        ``shards``: file name -> SHA-256, ``pieces``: file name -> fingerprint, and where they were read from files the
+        ``source``'s digest, or made with ``recordings``, theirs. The same features have the same description.
 
     Raises:
         UserError: there are no features, or damaged ones.
@@ -46,6 +46,7 @@ def describe_store(folder: Path, source: Path | None = None, recordings: Mapping
         "utterances": len(features.ids),
         "skipped": sorted(features.skipped),
         "shards": {shard.path.name: content_digest(shard.path) for shard in features.shards},
+        "pieces": {shard.path.name: shard.attributes["fingerprint"] for shard in features.shards},
         **({"source": digest_of_files(source)} if source else {}),
         **({"recordings": dict(recordings)} if recordings else {}),
     }

@@ -8,6 +8,7 @@
 - `fold_jobs`: what a head's folds and seeds are to be trained on
 - `closure`: what code a stage runs
 - `dvc_cache`: which finished pieces DVC's cache holds
+- `elsewhere`: pieces that dvc.lock names and that are not here: a remote has them
 - `pieces`: finished shards and folds, safe from crashes and from DVC's clearing away
 """
 

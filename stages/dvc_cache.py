@@ -70,8 +70,16 @@ class DvcCache:
         if (listing := output / LIST).is_file():
             with suppress(ValueError, OSError):
                 return list(json.loads(listing.read_text()))
+        return self.locked_pieces(output)
+
+    def locked_pieces(self, output: Path) -> list[str]:
+        """The pieces of an output as dvc.lock names it, where the cache has its list of them."""
         listing = self._locked_listings.get(output.as_posix())
         return list(self._pieces_of(listing)) if listing else []
+
+    def locked_digest(self, output: Path) -> str | None:
+        """The MD5 of an output that dvc.lock names; of a folder, its listing's."""
+        return self._locked.get(output.as_posix())
 
     @property
     def is_shared(self) -> bool:
@@ -91,16 +99,23 @@ class DvcCache:
             copy.unlink(missing_ok=True)
 
     @cached_property
-    def _locked_listings(self) -> dict[str, Path]:
-        """Output folder -> its listing in the cache, as dvc.lock names it."""
-        if self.root is None or not _LOCK.exists():
+    def _locked(self) -> dict[str, str]:
+        """Output -> its MD5, as dvc.lock names it."""
+        if not _LOCK.exists():
             return {}
         stages = (YAML(typ="safe").load(_LOCK) or {}).get("stages", {})
         outputs = [output for stage in stages.values() for output in stage.get("outs", [])]
+        return {output["path"]: output.get("md5", "") for output in outputs}
+
+    @cached_property
+    def _locked_listings(self) -> dict[str, Path]:
+        """Output folder -> its listing in the cache, as dvc.lock names it."""
+        if self.root is None:
+            return {}
         return {
-            output["path"]: self.root / output["md5"][:2] / output["md5"][2:]
-            for output in outputs
-            if output.get("md5", "").endswith(".dir")
+            output: self.root / digest[:2] / digest[2:]
+            for output, digest in self._locked.items()
+            if digest.endswith(".dir")
         }
 
     def _pieces_of(self, listing: Path) -> dict[str, Files]:

@@ -54,7 +54,7 @@ def _extract(corpus: str, feature_set: str) -> None:
                 write_measurement(measured / f"{path.stem}.json", piece.name, **cost)
                 yield piece
 
-    kept, made = make_pieces(output, wanted, make)
+    kept, made = make_pieces(output, wanted, make, costly=True)
     copy_skipped(source, output)
     print(f"{name}: {len(shards)} shards: {kept} kept, {made} made; {encoder.passes} clips encoded")
     for remark in FeatureSet(output, verify=False).remarks():

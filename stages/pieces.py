@@ -15,6 +15,7 @@ from pathlib import Path
 
 from data.errors import UserError
 from stages.dvc_cache import LIST, DvcCache
+from stages.elsewhere import check_not_elsewhere, named_pieces, note_discarded
 from stages.running import ARTIFACTS
 
 _PIECES = ARTIFACTS / ".pieces"
@@ -57,7 +58,11 @@ def fingerprint(**parts) -> str:
 
 
 def make_pieces(
-    output: Path, wanted: Sequence[Piece | Sequence[Piece]], make: Callable[[list[Piece]], Iterable[Piece]]
+    output: Path,
+    wanted: Sequence[Piece | Sequence[Piece]],
+    make: Callable[[list[Piece]], Iterable[Piece]],
+    *,
+    costly: bool = False,
 ) -> tuple[int, int]:
     """Assemble a stage's output from pieces, making those that are not there yet.
 
@@ -67,20 +72,28 @@ def make_pieces(
         output: the stage's output folder; replaced.
         wanted: all of it; where several pieces would do, a list of them, the one that would be made first.
         make: given the missing pieces, each with an empty `Piece.workshop`, fills them and yields each one finished.
+        costly: whether pieces that dvc.lock names must not be made again, but pulled.
 
     Returns:
         How many pieces were kept and how many were made.
+
+    Raises:
+        UserError: pieces were not finished, or are to be pulled.
     """
     _PIECES.mkdir(parents=True, exist_ok=True)
     cache = DvcCache()
     current = cache.current_pieces(output)
     for unfinished in _PIECES.glob("*.partial"):
         _clear(unfinished)
-    pieces = [_choose([entry] if isinstance(entry, Piece) else entry, current, cache) for entry in wanted]
+    alternatives = [[entry] if isinstance(entry, Piece) else entry for entry in wanted]
+    pieces = [_choose(entry, current, cache) for entry in alternatives]
     for shelf in {*_PIECES.iterdir()} - {piece.shelf for piece in pieces}:
         if cache.holds(shelf.name):
             _clear(shelf)
     missing = [piece for piece in pieces if not piece.shelf.is_dir()]
+    if costly and missing:
+        would_do = [entry for entry, piece in zip(alternatives, pieces, strict=True) if piece in missing]
+        check_not_elsewhere(output, [[piece.name for piece in entry] for entry in would_do], cache)
     for piece in missing:
         piece.workshop.mkdir()
     if missing:
@@ -96,13 +109,17 @@ def make_pieces(
 def discard_pieces(output: Path) -> int:
     """Forget the pieces that an output holds, in all their variants, here and in DVC's cache: they are made again.
 
+    So are those that dvc.lock names and that are not here.
+
     Returns:
         How many there were.
     """
     cache = DvcCache()
-    fingerprints = {name.partition(_VARIANT)[0] for name in cache.current_pieces(output)}
+    names = {*cache.current_pieces(output), *named_pieces(output, cache)}
+    fingerprints = {name.partition(_VARIANT)[0] for name in names}
     if not fingerprints:
         return 0
+    note_discarded(names)
     shelves = _PIECES.iterdir() if _PIECES.is_dir() else ()
     for shelf in [path for path in shelves if path.name.partition(_VARIANT)[0] in fingerprints]:
         _clear(shelf)
