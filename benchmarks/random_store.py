@@ -26,7 +26,7 @@ def write_store(folder: Path, clips: int, layers: list[int]) -> FeatureSet:
             recipe=recipe,
             frame_rate=50.0,
             fingerprint="benchmark",
-            provenance={},
+            provenance={"checkpoint": "random", "compute_dtype": "float32", "device": "cpu", "versions": {}},
         ) as features:
             for index in range(len(rows)):
                 features.write([index], [frames] * len(layers))

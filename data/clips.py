@@ -15,12 +15,14 @@ from pydantic import Field, model_validator
 from data.audio import SHORTEST, Excerpt, Joined, UnusableAudioError, read_audio
 from data.clip_keys import CLEAN, COPY, PIECE
 from data.disturbances import DisturbSettings, disturbances
+from data.errors import UserError
 from data.settings import Settings
 from data.shards import Rows, Shard, ShardWriter
 from data.skipped import Skipped
 
 KIND = "emocache-clips"
 
+_DATASETS = {"waveform": "i2", "seconds": "f8"}  # of every shard
 _FULL_SCALE = 32768  # the sample that stands for 1
 
 
@@ -237,7 +239,15 @@ def open_clips(path: Path) -> Shard:
     Raises:
         UserError: it is damaged, or not a shard of clips.
     """
-    return Shard(path, KIND)
+    shard = Shard(path, KIND)
+    counts = {"waveform": int(shard.offsets[-1]), "seconds": len(shard.ids)}
+    complete = all(shard.has_rows(name, dtype, (counts[name],)) for name, dtype in _DATASETS.items())
+    if not complete or not isinstance(shard.attributes.get("sample_rate"), int):
+        raise UserError(
+            f"{path}: damaged, although its SHA-256 is right: its samples, seconds or sample_rate are missing. "
+            "Delete it and its sidecar, then `dvc repro` (or `dvc pull`)."
+        )
+    return shard
 
 
 def read_samples(clips: Shard, index: int) -> np.ndarray:

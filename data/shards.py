@@ -27,6 +27,7 @@ import numpy as np
 
 from data.digest import file_digest
 from data.errors import UserError
+from data.shard_structure import read_structure
 
 FORMAT_VERSION = 2
 
@@ -156,18 +157,10 @@ class Shard:
 
     def __init__(self, path: Path, kind: str, verify: bool = True):
         self.path = path
-        self._columns: dict[str, np.ndarray] = {}
-        self._layouts: dict[str, tuple[int, np.dtype, tuple[int, ...]]] = {}
         check_seal(path, read_content=verify)
-        with h5py.File(path, "r") as file:
-            self.attributes = {name: _plain(value) for name, value in file.attrs.items()}
-            self._check_format(kind)
-            self.offsets = file["offsets"][:]
-            self.ids = [identifier.decode() for identifier in file["id"][:]]
-            for name, dataset in file.items():
-                if dataset.shape == (len(self.ids),) and name != "id":
-                    self._columns[name] = dataset[:]
-                self._layouts[name] = (dataset.id.get_offset() or 0, dataset.dtype, dataset.shape)
+        structure = read_structure(path, lambda attributes: self._check_format(kind, attributes))
+        self.attributes, self.ids, self.offsets = structure.attributes, structure.ids, structure.offsets
+        self._columns, self._layouts = structure.columns, structure.layouts
 
     @cached_property
     def lengths(self) -> np.ndarray:
@@ -184,13 +177,18 @@ class Shard:
 
     def rows(self, name: str) -> np.ndarray:
         """All rows of a dataset, memory-mapped [number of rows, ...]; never written back."""
-        offset, dtype, shape = self._layouts[name]
-        if 0 in shape:
-            return np.empty(shape, dtype)
-        return np.memmap(self.path, dtype=dtype, mode="c", offset=offset, shape=shape)
+        layout = self._layouts[name]
+        if 0 in layout.shape:
+            return np.empty(layout.shape, layout.dtype)
+        return np.memmap(self.path, dtype=layout.dtype, mode="c", offset=layout.offset, shape=layout.shape)
 
-    def _check_format(self, kind: str) -> None:
-        found = self.attributes.get("format"), self.attributes.get("format_version")
+    def has_rows(self, name: str, dtype: str, shape: tuple[int, ...]) -> bool:
+        """Whether there is a dataset of this type and shape."""
+        layout = self._layouts.get(name)
+        return layout is not None and layout.dtype == np.dtype(dtype) and layout.shape == shape
+
+    def _check_format(self, kind: str, attributes: dict) -> None:
+        found = attributes.get("format"), attributes.get("format_version")
         if found[0] != kind:
             raise UserError(f"{self.path}: this is not an {kind} file but {found[0] or 'some other HDF5 file'}.")
         if found[1] != FORMAT_VERSION:
@@ -258,10 +256,6 @@ def _read_sidecar(path: Path) -> dict:
 
 def _fixed_width(texts: Sequence[str]) -> np.ndarray:
     return np.array([text.encode() for text in texts], dtype=np.bytes_)
-
-
-def _plain(value):
-    return value.item() if isinstance(value, np.generic) else value
 
 
 class _SparseMemory(io.RawIOBase):

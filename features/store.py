@@ -26,13 +26,12 @@ from data.not_wanted import why_not_wanted
 from data.shards import Rows, Shard, ShardWriter, content_digest, sidecar_path
 from data.skipped import skipped_ids
 from features.quantisation import Noise, quantise, restore
+from features.shard_contents import KIND, layer_name, layer_rows, open_features
 
 if TYPE_CHECKING:
     import torch
 
-KIND = "emocache-features"
 JOINED = "joined.json"  # the parts of a joined set
-_ELEMENTS = {"float16": "f2", "float32": "f4"}
 
 
 class UnstorableError(UserError):
@@ -83,7 +82,11 @@ class FeatureWriter:
             KIND,
             ids=ids,
             lengths=num_frames,
-            rows=[*_layer_rows(recipe), Rows("checksum", "u4", per="utterance"), *noise_rows],
+            rows=[
+                *layer_rows(self._layers, recipe["dimension"], self._storage),
+                Rows("checksum", "u4", per="utterance"),
+                *noise_rows,
+            ],
             columns={"seconds": np.asarray(seconds, dtype="<f8"), **(columns or {})},
             attributes={
                 "fingerprint": fingerprint,
@@ -144,28 +147,9 @@ def stored_form(frames: np.ndarray, layer: int, storage: str) -> dict[str, np.nd
     """
     with np.errstate(over="ignore", invalid="ignore"):
         if storage == "int8":
-            names = _layer_name(layer), f"offset_{layer}", f"scale_{layer}"
+            names = layer_name(layer), f"offset_{layer}", f"scale_{layer}"
             return dict(zip(names, quantise(frames), strict=True))
-        return {_layer_name(layer): frames.astype(storage)}
-
-
-def _layer_name(layer: int) -> str:
-    return f"layer_{layer}"
-
-
-def _layer_rows(recipe: dict) -> list[Rows]:
-    """The datasets that hold the layers, in the order of the checksum."""
-    shape, rows = (recipe["dimension"],), []
-    for layer in recipe["layers"]:
-        if recipe["storage"] == "int8":
-            rows += [
-                Rows(_layer_name(layer), "i1", shape),
-                Rows(f"offset_{layer}", "f2", shape, per="utterance"),
-                Rows(f"scale_{layer}", "f2", shape, per="utterance"),
-            ]
-        else:
-            rows.append(Rows(_layer_name(layer), _ELEMENTS[recipe["storage"]], shape))
-    return rows
+        return {layer_name(layer): frames.astype(storage)}
 
 
 def _frames_checksum(rows: Sequence[np.ndarray]) -> int:
@@ -258,7 +242,7 @@ class FeatureSet:
         if (folder / JOINED).exists():
             self._parts = _joined_parts(folder, verify)
         elif paths := sorted(folder.glob("*.h5")):
-            shards = [Shard(path, KIND, verify) for path in paths]
+            shards = [open_features(path, verify) for path in paths]
             self._parts = [_Part(self.name, "", shards, skipped_ids(folder))]
         elif why_not_wanted(folder):
             raise UserError(f"{folder}: {self.name.not_wanted}")
@@ -466,7 +450,7 @@ class FeatureSet:
 
     def maps(self, layer: int) -> list[np.ndarray]:
         """One layer of every shard as it is stored, memory-mapped [frames, D]."""
-        return self._rows(_layer_name(layer))
+        return self._rows(layer_name(layer))
 
     def offsets_and_scales(self, layer: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Offsets and scales of one layer of every shard, memory-mapped [N, D]; only if `is_quantised`."""
@@ -538,7 +522,7 @@ def _joined_parts(folder: Path, verify: bool) -> list[_Part]:
                     f"{path}: these are not the features that {folder / JOINED} lists. Run `dvc pull {name.stage}` for "
                     f"those, or `dvc repro {name.stage}` and then `dvc repro` to join what is here now."
                 )
-            shards.append(Shard(path, KIND, verify))
+            shards.append(open_features(path, verify))
         parts.append(_Part(name, f"{corpus}:", shards, skipped))
     return parts
 
@@ -546,10 +530,11 @@ def _joined_parts(folder: Path, verify: bool) -> list[_Part]:
 def verify_shard(path: Path) -> list[str]:
     """Everything that is wrong with a shard of features: its bytes, every utterance's checksum, values not finite."""
     try:
-        shard = Shard(path, KIND)
+        shard = open_features(path)
     except UserError as error:
         return [str(error)]
-    datasets = _layer_rows(json.loads(shard.attributes["recipe"]))
+    recipe = json.loads(shard.attributes["recipe"])
+    datasets = layer_rows(recipe["layers"], recipe["dimension"], recipe["storage"])
     maps = [(shard.rows(dataset.name), dataset.per) for dataset in datasets]
     problems = []
     for index, key in enumerate(keys_of(shard)):

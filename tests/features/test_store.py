@@ -189,8 +189,10 @@ def test_an_error_while_writing_leaves_nothing(tmp_path):
 
 def write_frames(path, *batches: tuple[list[int], np.ndarray], storage: str = "float16") -> None:
     """A shard of two utterances of two frames; each batch is which of them, and their frames [B, 2, 3]."""
-    recipe = {"layers": [0], "dimension": 3, "storage": storage, "clips": {}}
-    how = {"frame_rate": 50.0, "fingerprint": "f", "provenance": {"compute_dtype": "float32"}}
+    clips = {"sample_rate": 16000, "seconds": 3.0, "crop": "start"}
+    recipe = {"kind": "ssl", "layers": [0], "dimension": 3, "storage": storage, "clips": clips}
+    provenance = {"checkpoint": "random", "compute_dtype": "float32", "device": "cpu", "versions": {}}
+    how = {"frame_rate": 50.0, "fingerprint": "f", "provenance": provenance}
     with FeatureWriter(path, ids=["a", "b"], num_frames=[2, 2], seconds=[1, 1], recipe=recipe, **how) as features:
         for indices, frames in batches:
             features.write(indices, [frames.astype(np.float32)])
