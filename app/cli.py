@@ -236,18 +236,43 @@ def store_itself(context: typer.Context) -> None:
         store_ls()
 
 
-@store.command("ls", epilog=examples("ser store ls", "ser store ls hubert/iemocap"))
+@store.command(
+    "ls",
+    epilog=examples(
+        "ser store ls",
+        "ser store ls hubert/iemocap",
+        "ser store ls --remote",
+        "ser store ls --remote team hubert/iemocap",
+    ),
+)
 def store_ls(
-    name: Annotated[str | None, typer.Argument(metavar="[SET/CORPUS]", help="Its shards, and what made them.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[REMOTE] [SET/CORPUS]",
+            help="The shards of SET/CORPUS, and what made them; after --remote also a remote's name.",
+        ),
+    ] = None,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="What is in a DVC remote (by default the default one), and who made it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the feature sets of each corpus, or the shards of one."""
+    """List the feature sets of each corpus, here or in a remote, or the shards of one."""
+    names = names or []
+    if remote:
+        from app.store_remote import list_remote, remote_contents
+
+        print_json(remote_contents(names)) if as_json else print(list_remote(names))
+        return
     from app.store_listing import describe_features, features_contents, list_store, store_contents
 
+    if len(names) > 1:
+        raise UserError(f"expected one SET/CORPUS: {' '.join(names)}")
     if as_json:
-        print_json(features_contents(_FEATURES, name) if name else store_contents(_FEATURES))
+        print_json(features_contents(_FEATURES, *names) if names else store_contents(_FEATURES))
     else:
-        print(describe_features(_FEATURES, name) if name else list_store(_FEATURES))
+        print(describe_features(_FEATURES, *names) if names else list_store(_FEATURES))
 
 
 @store.command("verify", epilog=examples("ser store verify"))

@@ -1,10 +1,10 @@
 """`ser store ls` and `ser store verify`: what is in the feature store, and whether it is intact."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm import tqdm
 
+from app.table import table_lines
 from data.errors import UserError, listed, nearest
 from data.not_wanted import why_not_wanted
 from features.store import JOINED, FeatureSet, verify_shard
@@ -28,7 +28,7 @@ def list_store(root: Path) -> str:
         rows.append(_row(folder))
         if any(folder.glob("*.h5")):
             remarks += [f"{_name(folder)}: {remark}" for remark in _remarks(FeatureSet(folder, verify=False))]
-    return "\n".join([*_table(rows), *remarks])
+    return "\n".join([*table_lines(_COLUMNS, rows, _NUMBERS), *remarks])
 
 
 def store_contents(root: Path) -> list[dict]:
@@ -57,7 +57,7 @@ def describe_features(root: Path, name: str) -> str:
     recipe = features.recipe
     own = {key: value for key, value in recipe.items() if key not in _SHARED}
     lines = [
-        f"{name}: {recipe['kind']}, {', '.join(features.checkpoints)}, layers {_listed(features.layers)}, "
+        f"{name}: {recipe['kind']}, {', '.join(features.checkpoints)}, layers {layers_in_words(features.layers)}, "
         f"{features.dimension} dimensions, {recipe['storage']}, "
         f"clips {_lengths(recipe['clips'])}, " + ", ".join(f"{key} {_shortened(value)}" for key, value in own.items()),
         *_remarks(features),
@@ -162,7 +162,7 @@ def _row(folder: Path) -> list[str]:
             *start,
             f"{len(features.ids):,}",
             str(len(features.shards)),
-            _listed(features.layers),
+            layers_in_words(features.layers),
             str(features.dimension),
             features.recipe["storage"],
             f"{size:,.1f}",
@@ -178,16 +178,6 @@ def _absence(folder: Path) -> str:
     if (folder / JOINED).is_file():
         return "joined: a list of the shards of several corpora"
     return "empty"
-
-
-def _table(rows: list[list[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
-    for row in [_COLUMNS, *rows]:
-        cells = [
-            f"{cell:>{width}}" if column in _NUMBERS else f"{cell:<{width}}"
-            for cell, width, column in zip(row, widths, _COLUMNS, strict=True)
-        ]
-        yield "  ".join(cells).rstrip()
 
 
 def _remarks(features: FeatureSet) -> list[str]:
@@ -206,7 +196,7 @@ def _lengths(clips: dict) -> str:
     return f"of at most {clips['seconds']:g} s" if clips["seconds"] else "of whole utterances"
 
 
-def _listed(layers: list[int]) -> str:
+def layers_in_words(layers: list[int]) -> str:
     """``0-12`` for layers without a gap, else all of them."""
     if len(layers) > 2 and layers == list(range(layers[0], layers[-1] + 1)):
         return f"{layers[0]}-{layers[-1]}"
