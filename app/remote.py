@@ -51,8 +51,8 @@ class Remote:
         """
         if not self._ask(lambda: self._files.fs.exists(self._files.path)):
             raise UserError(
-                f"the remote {self.described} is empty or does not exist: nothing has been pushed to it yet, its address "
-                "is wrong, or its disk is not mounted here"
+                f"the remote {self.described} is empty or does not exist: nothing has been pushed to it yet, its "
+                "address is wrong, or its disk is not mounted here"
             )
 
     def sizes(self, digests: Iterable[str]) -> dict[str, int]:
@@ -102,6 +102,6 @@ class Remote:
     def _unreachable(self, error: Exception) -> UserError:
         reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
         return UserError(
-            f"the remote {self.described} cannot be read: {reason.rstrip('.')}. Check its address (`dvc remote list`), the "
-            "network, and that you have access (docs/sharing.md)."
+            f"the remote {self.described} cannot be read: {reason.rstrip('.')}. Check its address (`dvc remote list`), "
+            "the network, and that you have access (docs/sharing.md)."
         )

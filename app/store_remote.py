@@ -1,7 +1,7 @@
 """`ser store ls --remote`: which features are in a remote and what made them, without downloading any.
 
-What should be there is read from the dvc.lock and index/ of the last commit, as a colleague gets them; what is there, from
-the remote.
+What should be there is read from the dvc.lock and index/ of the last commit, as a colleague gets them; what is there,
+from the remote.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,11 @@ from app.committed import CommittedFeatures, committed_features
 from app.remote import Remote
 from app.store_listing import layers_in_words
 from app.table import table_lines
-from data.errors import UserError, listed, nearest
+from data.errors import UserError, nearest
 
 _COLUMNS = ("set", "corpus", "utterances", "shards", "layers", "storage", "MB", "made with", "committed")
 _NUMBERS = ("utterances", "MB")
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,9 @@ def _advice(found: _InRemote) -> str:
     who = f"whoever has them: dvc push {features.stage}"
     if not found.sizes:
         return f"{features.name}: not in this remote, or its push was cut off; {who}"
-    what = listed(found.missing) if found.missing else "files beside the shards"
-    return f"{features.name}: not in this remote: {what}; {who}"
+    names = [shard.removesuffix(".h5") for shard in found.missing]
+    what = ", ".join(names[:_MOST_NAMED]) + (f" and {len(names) - _MOST_NAMED} more" if names[_MOST_NAMED:] else "")
+    return f"{features.name}: not in this remote: {what or 'small files beside the shards'}; {who}"
 
 
 def _contents(found: _InRemote) -> dict:
