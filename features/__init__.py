@@ -15,5 +15,6 @@
 - `store`: the HDF5 store of frames that everything later reads: ``FeatureSet``, of one corpus or joined
 - `index`: a corpus's features described without them (``describe_store``), and joined with those of other corpora
   by their descriptions (``join_features``)
+- `dataset`: a `torch.utils.data.Dataset` over the store, for people who train elsewhere
 - `interchange`: features in the formats of other projects (``ser store export``)
 """
