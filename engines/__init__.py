@@ -2,4 +2,6 @@
 
 - `work`: what can be run: a `Work`, given tasks one after the other
 - `local`: on this machine, in one process or several
+- `on_ray`: on all nodes of a Ray cluster
+- `ray_cluster`: joining one; `ray_node`: what runs on its nodes; `same_project`: whether a node has the same project
 """

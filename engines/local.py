@@ -216,10 +216,10 @@ def _serve(work: Work, place: int, connection: Connection, parent: int) -> None:
     except EOFError:
         pass
     except BaseException as error:
-        connection.send(("error", _sendable(error)))
+        connection.send(("error", sendable(error)))
 
 
-def _sendable(error: BaseException) -> BaseException:
+def sendable(error: BaseException) -> BaseException:
     """An error, one of ours with its traceback, or the traceback alone where the error cannot be pickled."""
     if not isinstance(error, UserError):
         error.add_note(traceback.format_exc())

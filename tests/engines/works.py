@@ -45,6 +45,21 @@ class Failing(Squares):
         return task
 
 
+class Slow(Squares):
+    """Takes a while, and logs the tasks that it begins."""
+
+    def __init__(self, log: Path):
+        self.log = log
+
+    def do(self, task, report):
+        with self.log.open("a") as file:
+            file.write(f"{task}\n")
+        report(1)
+        time.sleep(0.5)
+        report(1)
+        return task**2
+
+
 class Observing(Work):
     """What a process is like."""
 
