@@ -7,7 +7,8 @@
 - `encoder`: what the encoders of all kinds can do
 - `ssl`: hidden states of pretrained speech encoders; its parts:
   `checkpoints` (a pretrained encoder on disk, in the hub's cache, or of random weights; what names its weights),
-  `pretrained` (what such encoders share), `waveform_encoder` (HuBERT and kin), `whisper_encoder` (Whisper's),
+  `pretrained` (what such encoders share), `waveform_encoder` (HuBERT and kin: `hubert` computes HuBERT and wav2vec 2.0
+  with `products`, `transformers_model` any other), `whisper_encoder` (Whisper's),
   `current` (whether a local checkpoint still holds the weights that features were made with)
 - `mfcc`, `logmel`: mel-frequency cepstral coefficients and mel bands, librosa's; `mel` is what they share
 - `extraction`: a shard of clips -> a shard of frames, reading, computing and writing at the same time

@@ -73,9 +73,10 @@ class PretrainedEncoder(AudioEncoder):
             )
         return cautions
 
-    def autocast(self) -> torch.autocast:
-        """The context in which matrix products and convolutions run in the compute type."""
-        return torch.autocast(self.device.type, self.compute_dtype, enabled=self.compute_dtype != torch.float32)
+
+def autocast(device: torch.device, compute_dtype: torch.dtype) -> torch.autocast:
+    """The context in which matrix products and convolutions run in the compute type."""
+    return torch.autocast(device.type, compute_dtype, enabled=compute_dtype != torch.float32)
 
 
 def in_compute_dtype(model: nn.Module, compute_dtype: torch.dtype) -> nn.Module:

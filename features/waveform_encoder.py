@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import parametrize
 from transformers import PretrainedConfig
 
 from data.errors import UserError
 from features.checkpoints import Checkpoint, weights_digest
-from features.pretrained import PretrainedEncoder, in_compute_dtype
+from features.hubert import FrozenHubert, is_known
+from features.pretrained import PretrainedEncoder
 from features.ssl import SslSettings
+from features.transformers_model import TransformersModel
 
 _CONFIG = (  # what changes the output, where weights and their shapes do not say it
     *("model_type", "num_attention_heads", "hidden_act", "layer_norm_eps", "do_stable_layer_norm", "squeeze_factor"),
@@ -79,17 +81,11 @@ class WaveformEncoder(PretrainedEncoder):
         scaling = {"do_normalize": self._extractor.do_normalize, "sampling_rate": self.sample_rate}
         self.weights = weights_digest([config, scaling], model.state_dict())
 
-        # One layer more than needed: some encoders normalise after their last layer only.
-        model.encoder.layers = model.encoder.layers[: self.layers[-1] + 1]
         for module in list(model.modules()):
             if parametrize.is_parametrized(module, "weight"):  # weight norm of the positional convolution
                 parametrize.remove_parametrizations(module, "weight")
-        self._first = front.conv_layers[0]
-        self._group_norm = None
-        if isinstance(norm := getattr(self._first, "layer_norm", None), nn.GroupNorm):
-            self._group_norm = self._first.layer_norm = OwnLengthGroupNorm(norm)
-        model.encoder.register_forward_pre_hook(_in_float32)
-        self._model = in_compute_dtype(model, compute_dtype).to(device)
+        kind = FrozenHubert if is_known(model) else TransformersModel
+        self._hidden_states = kind(model, self.layers, device, compute_dtype)
 
     @property
     def padding(self) -> dict[str, str]:
@@ -112,51 +108,15 @@ class WaveformEncoder(PretrainedEncoder):
         waveforms = torch.zeros(len(inputs), max(map(len, inputs)))
         for row, waveform in zip(waveforms, inputs, strict=True):
             row[: len(waveform)] = torch.from_numpy(waveform)
-        if self._group_norm:
-            conv = self._first.conv
-            self._group_norm.lengths = [
-                (len(waveform) - conv.kernel_size[0]) // conv.stride[0] + 1 for waveform in inputs
-            ]
         waveforms = waveforms.to(self.device, non_blocking=True)
-        with self.autocast():
-            states = self._model(waveforms, output_hidden_states=True).hidden_states
+        states = self._hidden_states(waveforms, [len(waveform) for waveform in inputs])
         expected = self.geometry.num_frames(len(inputs[0]))
-        if states[0].shape[1] < expected or len(states) <= self.layers[-1]:
+        if len(states) < len(self.layers) or states[0].shape[1] < expected:
             raise UserError(
                 f"checkpoint: {self.name} does not give a frame every {self.stride} samples, as its convolutions do; "
                 "this kind of model is not supported."
             )
-        return [states[layer][:, :expected].float().cpu() for layer in self.layers]
+        return [frames[:, :expected].cpu() for frames in states]
 
     def _num_encoded(self, num_samples: int) -> int:
         return self._full or num_samples
-
-
-class OwnLengthGroupNorm(nn.Module):
-    """Group norm over time, of every row over its own length; the rest of the row is zero.
-
-    Attributes:
-        lengths: of the rows [B], set before each call.
-
-    Shape:
-        ``[B, channels, T]`` -> the same
-    """
-
-    def __init__(self, norm: nn.GroupNorm):
-        super().__init__()
-        self.norm = norm
-        self.lengths: list[int] = []
-
-    def forward(self, values: Tensor) -> Tensor:
-        if set(self.lengths) == {values.shape[-1]}:
-            return self.norm(values)
-        normalised = [self.norm(values[row : row + 1, :, :length])[0] for row, length in enumerate(self.lengths)]
-        result = torch.zeros(values.shape, dtype=normalised[0].dtype, device=values.device)
-        for row, own in enumerate(normalised):
-            result[row, :, : own.shape[-1]] = own
-        return result
-
-
-def _in_float32(module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The residual stream begins here: what is added to float32, and normalised, stays float32."""
-    return arguments[0].float(), *arguments[1:]

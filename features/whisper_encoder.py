@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from data.errors import UserError, listed
 from features.checkpoints import Checkpoint, weights_digest
-from features.pretrained import PretrainedEncoder, in_compute_dtype
+from features.pretrained import PretrainedEncoder, autocast, in_compute_dtype
 from features.ssl import SslSettings
 
 _ENCODER_CONFIG = (
@@ -87,7 +87,7 @@ class WhisperEncoder(PretrainedEncoder):
         self.passes += len(inputs)
         encoder = self._encoder
         mel = torch.from_numpy(np.stack(inputs)).to(self.device, non_blocking=True)
-        with self.autocast():
+        with autocast(self.device, self.compute_dtype):
             frames = functional.gelu(encoder.conv2(functional.gelu(encoder.conv1(mel)))).transpose(1, 2)
             frames = frames.float() + encoder.embed_positions.weight[: frames.shape[1]]
             states = [frames]
