@@ -315,6 +315,31 @@ def store_export(
     export_store(_FEATURES, name, folder, format_name, layers, dtype)
 
 
+@store.command(
+    "diff",
+    epilog=examples(
+        "ser store diff hubert/iemocap hubert_int8/iemocap",
+        "ser store diff hubert/iemocap hubert/iemocap@v1.0",
+        "ser store diff hubert/iemocap /mnt/theirs/artifacts/features/hubert/iemocap --json",
+    ),
+)
+def store_diff(
+    first: Annotated[str, typer.Argument(metavar="A", help="SET/CORPUS, SET/CORPUS@REVISION, or a folder.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The same.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare two feature sets: utterances, frames, recipes; exit status 1 if they differ."""
+    from app.store_diff import compare_stores, describe_difference, difference_contents
+
+    difference = compare_stores(_FEATURES, first, second)
+    if as_json:
+        print_json(difference_contents(difference))
+    else:
+        print(describe_difference(difference, first, second))
+    if not difference.are_equal:
+        raise typer.Exit(1)
+
+
 @store.command("discard", epilog=examples("ser store discard hubert/iemocap"))
 def store_discard(
     name: Annotated[str, typer.Argument(metavar="SET/CORPUS", help="Such as hubert/iemocap.")],
