@@ -5,6 +5,7 @@ all of them named by their MD5.
 """
 
 import json
+import re
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from data.digest import file_digest
 
 LIST = "pieces.json"
 _LOCK = Path("dvc.lock")
+_MD5 = re.compile("[0-9a-f]{32}")
 
 Files = dict[str, Path]  # name within the piece -> cached file
 
@@ -68,8 +70,9 @@ class DvcCache:
     def current_pieces(self, output: Path) -> list[str]:
         """The pieces of a stage's output as it is: in its folder or, where DVC has cleared that away, in dvc.lock."""
         if (listing := output / LIST).is_file():
-            with suppress(ValueError, OSError):
-                return list(json.loads(listing.read_text()))
+            with suppress(ValueError, OSError, RecursionError):
+                pieces = json.loads(listing.read_text())
+                return list(pieces) if isinstance(pieces, dict) else []
         return self.locked_pieces(output)
 
     def locked_pieces(self, output: Path) -> list[str]:
@@ -113,27 +116,44 @@ class DvcCache:
         if self.root is None:
             return {}
         return {
-            output: self.root / digest[:2] / digest[2:]
+            output: self._cached(digest.removesuffix(".dir"), ".dir")
             for output, digest in self._locked.items()
-            if digest.endswith(".dir")
+            if digest.endswith(".dir") and _MD5.fullmatch(digest.removesuffix(".dir"))
         }
 
+    def _cached(self, digest: str, suffix: str = "") -> Path:
+        """Where the cache keeps a file.
+
+        Raises:
+            ValueError: the digest is no MD5; it comes from a file, and must not lead elsewhere.
+        """
+        if not _MD5.fullmatch(digest):
+            raise ValueError(f"{digest!r} is no MD5")
+        return self.root / digest[:2] / (digest[2:] + suffix)
+
     def _pieces_of(self, listing: Path) -> dict[str, Files]:
-        """The pieces of a cached output, by the list in it."""
-        with suppress(ValueError, KeyError, TypeError, AttributeError, OSError):
+        """The pieces of a cached output, by the list in it; without those that would write outside of their folder."""
+        with suppress(ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError):
             cached = self._files_of(listing)
             pieces = json.loads(cached[LIST].read_text())
             return {
-                name: {within: cached[relative] for within, relative in files.items()} for name, files in pieces.items()
+                name: {within: cached[relative] for within, relative in files.items()}
+                for name, files in pieces.items()
+                if _is_plain(name) and all(_is_plain(part) for within in files for part in within.split("/"))
             }
         return {}
 
     def _files_of(self, listing: Path) -> Files:
         """The cached files of an output, by their path in it."""
-        with suppress(ValueError, KeyError, TypeError, OSError):
+        with suppress(ValueError, KeyError, TypeError, OSError, RecursionError):
             entries = json.loads(listing.read_text())
-            return {entry["relpath"]: self.root / entry["md5"][:2] / entry["md5"][2:] for entry in entries}
+            return {entry["relpath"]: self._cached(entry["md5"]) for entry in entries}
         return {}
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name stays in its folder; lists come from colleagues."""
+    return name not in ("", ".", "..") and not set(name) & set("/\\\0") and len(name.encode()) <= 255
 
 
 def _complete(files: Files) -> bool:
