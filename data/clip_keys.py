@@ -27,6 +27,8 @@ def clip_key(identifier: str, copy: str = CLEAN, piece: int | None = None) -> st
 
 def clip_keys(ids: Sequence[str], columns: Mapping[str, np.ndarray]) -> list[str]:
     """The keys of clips [N], by their utterances' ids and the columns that there are of ``piece`` and ``copy``."""
+    if not columns:
+        return list(ids)
     copies = copies_in(columns, len(ids))
     pieces = columns[PIECE].tolist() if PIECE in columns else [None] * len(ids)
     return [clip_key(*clip) for clip in zip(ids, copies, pieces, strict=True)]

@@ -13,9 +13,11 @@ no time stamps.
 import errno
 import io
 import json
+import mmap
 import os
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,9 +29,12 @@ import numpy as np
 
 from data.digest import file_digest
 from data.errors import UserError
-from data.shard_structure import read_structure
+from data.shard_structure import Layout, read_structure
 
 FORMAT_VERSION = 2
+
+_NO_RESERVE = 0x4000 if sys.platform == "linux" else 0  # MAP_NORESERVE: nothing is written, so no memory is set aside
+_READ_AND_WRITE = mmap.PROT_READ | mmap.PROT_WRITE  # torch takes no arrays that are read only
 
 
 @dataclass(frozen=True)
@@ -175,12 +180,21 @@ class Shard:
         """Whether there is such a column."""
         return name in self._columns
 
+    def num_bytes(self, name: str) -> int:
+        """The size of a dataset of rows."""
+        return self._layouts[name].size
+
     def rows(self, name: str) -> np.ndarray:
         """All rows of a dataset, memory-mapped [number of rows, ...]; never written back."""
-        layout = self._layouts[name]
-        if 0 in layout.shape:
-            return np.empty(layout.shape, layout.dtype)
-        return np.memmap(self.path, dtype=layout.dtype, mode="c", offset=layout.offset, shape=layout.shape)
+        return self.map().rows(name)
+
+    def map(self) -> "MappedShard":
+        """The whole file, memory-mapped: one map and one open file for all of its datasets."""
+        return MappedShard(self.path, self._layouts)
+
+    def layouts(self, names: Iterable[str]) -> dict[str, Layout]:
+        """Where some datasets of rows are in the file."""
+        return {name: self._layouts[name] for name in names}
 
     def has_rows(self, name: str, dtype: str, shape: tuple[int, ...]) -> bool:
         """Whether there is a dataset of this type and shape."""
@@ -196,6 +210,21 @@ class Shard:
                 f"{self.path}: written in format version {found[1]}, and this emocache reads version {FORMAT_VERSION}. "
                 "Update emocache, or delete the file and run `dvc repro`."
             )
+
+
+class MappedShard:
+    """A shard's datasets in memory, as far as they have been looked at; the file is open until all arrays are gone."""
+
+    def __init__(self, path: Path, layouts: Mapping[str, Layout]):
+        self._layouts = layouts
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE | _NO_RESERVE, prot=_READ_AND_WRITE)
+
+    def rows(self, name: str) -> np.ndarray:
+        """All rows of a dataset [number of rows, ...]; what is written to them is seen by this process alone."""
+        layout = self._layouts[name]
+        buffer = self._map if layout.size else None
+        return np.ndarray(layout.shape, layout.dtype, buffer, layout.offset if layout.size else 0)
 
 
 def seal(written: Path, path: Path) -> None:

@@ -7,9 +7,10 @@ loader = DataLoader(dataset, batch_size=32, shuffle=True, num_workers=4, collate
 for frames, lengths, ids in loader: ...
 """
 
+import itertools
 import os
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,10 @@ from torch.utils.data import Dataset
 
 from data.clip_keys import CLEAN
 from data.errors import UserError, listed
+from data.shards import MappedShard, Shard
 from features.quantisation import restore
-from features.store import FeatureSet
+from features.shard_contents import layer_name
+from features.store import MOST_MAPPED, FeatureSet
 
 Item = tuple[Tensor, str]  # frames [T, D] or [L, T, D], and the utterance's id
 
@@ -68,10 +71,18 @@ class FrameDataset(Dataset):
         columns = [(place.shard, place.index, place.start, place.stop) for place in locations]
         self._places = np.array(columns, dtype=np.int64).reshape(-1, 4)
         self.lengths = self._places[:, 3] - self._places[:, 2]
-        self._shards = [_ShardFile.of(features, number, self._layers) for number in range(len(features.shards))]
+        self._shards = [_ShardFile(shard, self._layers, features.is_quantised) for shard in features.shards]
+        self._map = lru_cache(MOST_MAPPED)(_ShardFile.map)
 
     def __len__(self):
         return len(self.keys)
+
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name != "_map"}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._map = lru_cache(MOST_MAPPED)(_ShardFile.map)
 
     def __getitem__(self, index: int) -> Item:
         """One clip: its frames as stored (int8: float32), and its id.
@@ -86,8 +97,10 @@ class FrameDataset(Dataset):
         return [self._view(index) for index in indices]
 
     def _view(self, index: int) -> Item:
-        shard, row, start, stop = self._places[index]
-        layers = [self._shards[shard].frames(layer, row, start, stop) for layer in range(len(self._layers))]
+        number, *place = self._places[index].tolist()
+        shard = self._shards[number]
+        mapped = self._map(shard)
+        layers = [shard.frames(mapped, layer, *place) for layer in range(len(self._layers))]
         return torch.from_numpy(layers[0] if self._is_single else np.stack(layers)), self.ids[index]
 
 
@@ -116,58 +129,33 @@ def _check_ids(features: FeatureSet, ids: list[str]) -> list[str]:
     return ids
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """Rows of a dataset of a file, and how to map them."""
-
-    dtype: str
-    offset: int
-    shape: tuple[int, ...]
-
-    @classmethod
-    def of(cls, rows: np.ndarray) -> "_Rows":
-        return cls(rows.dtype.str, rows.offset if isinstance(rows, np.memmap) else 0, rows.shape)
-
-    def map(self, path: Path) -> np.ndarray:
-        if 0 in self.shape:
-            return np.empty(self.shape, self.dtype)
-        return np.memmap(path, dtype=self.dtype, mode="c", offset=self.offset, shape=self.shape)
-
-
 class _ShardFile:
     """Where the wanted layers are in a file: small to send to other processes, which map it when they need it."""
 
-    def __init__(self, path: Path, identity: tuple[int, int, int], layers: list[list[_Rows]]):
-        self._path, self._identity, self._layers = path, identity, layers
-        self._maps: list[list[np.ndarray]] | None = None
+    def __init__(self, shard: Shard, layers: Sequence[int], is_quantised: bool):
+        self._path, self._identity = shard.path.absolute(), _identity(shard.path)
+        self._names = [
+            [layer_name(layer), *([f"offset_{layer}", f"scale_{layer}"] if is_quantised else [])] for layer in layers
+        ]
+        self._layouts = shard.layouts(itertools.chain.from_iterable(self._names))
 
-    @classmethod
-    def of(cls, features: FeatureSet, number: int, layers: Sequence[int]) -> "_ShardFile":
-        path = features.shards[number].path
-        rows = []
-        for layer in layers:
-            parts = [features.maps(layer)]
-            parts += features.offsets_and_scales(layer) if features.is_quantised else ()
-            rows.append([_Rows.of(part[number]) for part in parts])
-        return cls(path.absolute(), _identity(path), rows)
+    def map(self) -> MappedShard:
+        """The file in memory.
 
-    def frames(self, position: int, row: int, start: int, stop: int) -> np.ndarray:
-        """The frames [T, D] of the utterance at ``row``, of the layer at ``position``."""
-        if self._maps is None:
-            self._maps = self._map()
-        steps, *quantised = self._maps[position]
-        if not quantised:
-            return steps[start:stop]
-        offset, scale = quantised
-        return restore(steps[start:stop], offset[row], scale[row])
-
-    def _map(self) -> list[list[np.ndarray]]:
+        Raises:
+            UserError: it is not the file any more that was verified.
+        """
         if _identity(self._path) != self._identity:
             raise UserError(f"{self._path}: another file than when the dataset was made. Make the dataset again.")
-        return [[rows.map(self._path) for rows in layer] for layer in self._layers]
+        return MappedShard(self._path, self._layouts)
 
-    def __getstate__(self):
-        return {**self.__dict__, "_maps": None}
+    def frames(self, mapped: MappedShard, position: int, row: int, start: int, stop: int) -> np.ndarray:
+        """The frames [T, D] of the utterance at ``row``, of the layer at ``position``."""
+        frames, *quantised = (mapped.rows(name) for name in self._names[position])
+        if not quantised:
+            return frames[start:stop]
+        offset, scale = quantised
+        return restore(frames[start:stop], offset[row], scale[row])
 
 
 def _identity(path: Path) -> tuple[int, int, int]:

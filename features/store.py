@@ -14,7 +14,7 @@ import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from data.errors import UserError
 from data.not_wanted import why_not_wanted
 from data.shards import Rows, Shard, ShardWriter, content_digest, sidecar_path
 from data.skipped import skipped_ids
+from features.locations import Location, Locations
 from features.quantisation import Noise, quantise, restore
 from features.shard_contents import KIND, layer_name, layer_rows, open_features
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     import torch
 
 JOINED = "joined.json"  # the parts of a joined set
+MOST_MAPPED = 256  # shards at a time; each is an open file, of which a process may often have only 1,024
 
 
 class UnstorableError(UserError):
@@ -161,17 +163,6 @@ def _frames_checksum(rows: Sequence[np.ndarray]) -> int:
 
 
 @dataclass(frozen=True)
-class Location:
-    """Where a clip's frames are: of which utterance, in which shard, as which of its clips, in which rows."""
-
-    id: str
-    shard: int
-    index: int
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True)
 class SetName:
     """Which feature set of which corpus (or joined corpora): ``features/<set>/<corpus>``."""
 
@@ -250,27 +241,31 @@ class FeatureSet:
             raise UserError(f"{folder}: no features here. {self.name.how_to_get}")
         self.shards = [shard for part in self._parts for shard in part.shards]
         self._check_recipes()
-        self.locations: dict[str, Location] = {}
-        self._clips: dict[str, dict[str, list[str]]] = {}  # id -> copy -> keys of its pieces, in order
-        for number, (prefix, shard) in enumerate(self._prefixed_shards()):
-            copies = copies_in(clip_columns(shard), len(shard.ids))
-            starts, stops = shard.offsets[:-1].tolist(), shard.offsets[1:].tolist()
-            rows = zip(shard.ids, copies, keys_of(shard), starts, stops, strict=True)
-            for index, (name, copy, key, start, stop) in enumerate(rows):
-                identifier, key = prefix + name, prefix + key
-                if key in self.locations:
-                    other = self.shards[self.locations[key].shard].path.name
-                    raise UserError(
-                        f"{folder}: duplicate utterance id {identifier!r}, in {other} and {shard.path.name}. "
-                        f"Remove what should not be there and run `dvc repro`."
-                    )
-                self.locations[key] = Location(identifier, number, index, start, stop)
-                self._clips.setdefault(identifier, {}).setdefault(copy, []).append(key)
+        self.locations = Locations(list(self._prefixed_shards()))
+        if clash := self.locations.find_duplicate():
+            identifier, one, other = clash
+            raise UserError(
+                f"{folder}: duplicate utterance id {identifier!r}, in {one.path.name} and {other.path.name}. "
+                f"Remove what should not be there and run `dvc repro`."
+            )
+        self._mapped = lru_cache(MOST_MAPPED)(Shard.map)
 
     @property
     def ids(self) -> list[str]:
         """The utterances, each one once."""
-        return list(self._clips)
+        return list(self.locations if self._clips is None else self._clips)
+
+    @cached_property
+    def _clips(self) -> dict[str, dict[str, list[str]]] | None:
+        """Utterance -> copy -> the keys of its pieces, in order; None if each utterance is one clip, its id the key."""
+        if not any(clip_columns(shard) for shard in self.shards):
+            return None
+        clips: dict[str, dict[str, list[str]]] = {}
+        for prefix, shard in self._prefixed_shards():
+            copies = copies_in(clip_columns(shard), len(shard.ids))
+            for name, copy, key in zip(shard.ids, copies, keys_of(shard), strict=True):
+                clips.setdefault(prefix + name, {}).setdefault(copy, []).append(prefix + key)
+        return clips
 
     def clips_of(self, identifier: str, copy: str = CLEAN) -> list[str]:
         """The keys of an utterance's pieces in one copy, in the order of time; one where it is a single clip.
@@ -278,15 +273,21 @@ class FeatureSet:
         Raises:
             UserError: there is no such utterance, or no such copy of it.
         """
-        if identifier not in self._clips:
+        if self._clips is None:
+            clips = {CLEAN: [identifier]} if identifier in self.locations else {}
+        else:
+            clips = self._clips.get(identifier, {})
+        if not clips:
             raise UserError(f"{self.folder}: no utterance {identifier!r}.")
-        if copy not in self._clips[identifier]:
+        if copy not in clips:
             raise UserError(f"{self.folder}: no copy {copy!r} of {identifier!r}.")
-        return self._clips[identifier][copy]
+        return clips[copy]
 
     @cached_property
     def copies(self) -> list[str]:
         """The copies that there are of the utterances: ``clean``, and what was done to the others."""
+        if self._clips is None:
+            return [CLEAN]
         return list(dict.fromkeys(copy for copies in self._clips.values() for copy in copies))
 
     @cached_property
@@ -385,9 +386,11 @@ class FeatureSet:
     @cached_property
     def seconds(self) -> dict[str, float]:
         """Id -> seconds of the uncut utterance, as it was recorded."""
-        of_shards = [shard.column("seconds").tolist() for shard in self.shards]
-        firsts = {identifier: self.locations[self.clips_of(identifier)[0]] for identifier in self.ids}
-        return {identifier: of_shards[first.shard][first.index] for identifier, first in firsts.items()}
+        return {
+            prefix + name: seconds
+            for prefix, shard in self._prefixed_shards()
+            for name, seconds in zip(shard.ids, shard.column("seconds").tolist(), strict=True)
+        }
 
     @cached_property
     def digest(self) -> str:
@@ -419,15 +422,18 @@ class FeatureSet:
             UserError: the clip or the layer is not stored.
         """
         if key not in self.locations:
-            several = "; it has several clips: see clips_of" if key in self._clips else ""
+            several = "; it has several clips: see clips_of" if key in (self._clips or {}) else ""
             raise UserError(f"{self.folder}: no clip {key!r}{several}.")
         self.check_layers([layer])
-        location = self.locations[key]
-        rows = self.maps(layer)[location.shard][location.start : location.stop]
+        return self._frames_at(self.locations[key], layer)
+
+    def _frames_at(self, location: Location, layer: int) -> np.ndarray:
+        mapped = self._mapped(self.shards[location.shard])
+        rows = mapped.rows(layer_name(layer))[location.start : location.stop]
         if not self.is_quantised:
             return rows
-        offsets, scales = self.offsets_and_scales(layer)
-        return restore(rows, offsets[location.shard][location.index], scales[location.shard][location.index])
+        offset, scale = (mapped.rows(f"{name}_{layer}")[location.index] for name in ("offset", "scale"))
+        return restore(rows, offset, scale)
 
     def mean_frame(self, identifier: str, layers: Sequence[int]) -> np.ndarray:
         """One utterance's mean over its frames, its pieces and some layers: float32 [D]."""
@@ -448,22 +454,20 @@ class FeatureSet:
         """Whether frames are stored as int8, with an offset and a scale per clip and dimension."""
         return self.recipe["storage"] == "int8"
 
-    def maps(self, layer: int) -> list[np.ndarray]:
+    def maps(self, layer: int) -> Iterator[np.ndarray]:
         """One layer of every shard as it is stored, memory-mapped [frames, D]."""
         return self._rows(layer_name(layer))
 
-    def offsets_and_scales(self, layer: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def offsets_and_scales(self, layer: int) -> tuple[Iterator[np.ndarray], Iterator[np.ndarray]]:
         """Offsets and scales of one layer of every shard, memory-mapped [N, D]; only if `is_quantised`."""
         return self._rows(f"offset_{layer}"), self._rows(f"scale_{layer}")
 
-    def _rows(self, name: str) -> list[np.ndarray]:
-        if name not in self._maps:
-            self._maps[name] = [shard.rows(name) for shard in self.shards]
-        return self._maps[name]
+    def num_bytes(self, layers: Sequence[int]) -> int:
+        """What the frames of some layers take, as they are stored."""
+        return sum(shard.num_bytes(layer_name(layer)) for shard in self.shards for layer in layers)
 
-    @cached_property
-    def _maps(self) -> dict[str, list[np.ndarray]]:
-        return {}
+    def _rows(self, name: str) -> Iterator[np.ndarray]:
+        return (self._mapped(shard).rows(name) for shard in self.shards)
 
     def gather(self, keys: Sequence[str], layers: Sequence[int]) -> "tuple[torch.Tensor, torch.Tensor]":
         """A padded batch of clips. Only the bytes of the layers asked for are read.
@@ -473,12 +477,14 @@ class FeatureSet:
         """
         import torch  # it takes seconds, and only training needs tensors
 
-        lengths = torch.tensor([self.num_frames(key) for key in keys])
-        frames = torch.zeros(len(keys), len(layers), int(lengths.max()), self.dimension)
-        for row, key in enumerate(keys):
+        self.check_layers(list(layers))
+        locations = [self.locations[key] for key in keys]
+        lengths = [location.stop - location.start for location in locations]
+        frames = torch.zeros(len(keys), len(layers), max(lengths), self.dimension)
+        for row, location in enumerate(locations):
             for position, layer in enumerate(layers):
-                frames[row, position, : lengths[row]] = torch.from_numpy(self.frames(key, layer))
-        return frames, lengths
+                frames[row, position, : lengths[row]] = torch.from_numpy(self._frames_at(location, layer))
+        return frames, torch.tensor(lengths)
 
     def _prefixed_shards(self) -> Iterator[tuple[str, Shard]]:
         """Every shard, with what precedes its name and its ids."""

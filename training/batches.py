@@ -43,15 +43,15 @@ class DeviceFrames:
 
     def __init__(self, features: FeatureSet, layers: list[int], device: torch.device):
         self._device = device
-        self._flat = [_concatenated(features.maps(layer), device) for layer in layers]
+        bases = _bases(int(shard.offsets[-1]) for shard in features.shards)
+        utterances = _bases(len(shard.ids) for shard in features.shards)
+        self._flat = [_concatenated(features.maps(layer), bases[-1], device) for layer in layers]
         self._restoring = [
-            [_concatenated(shards, device) for shards in features.offsets_and_scales(layer)]
+            [_concatenated(shards, utterances[-1], device) for shards in features.offsets_and_scales(layer)]
             if features.is_quantised
             else None
             for layer in layers
         ]
-        bases = _bases(len(rows) for rows in features.maps(layers[0]))
-        utterances = _bases(len(shard.ids) for shard in features.shards)
         self._rows = {
             identifier: (
                 *(bases[location.shard] + location.start, location.stop - location.start),
@@ -165,8 +165,7 @@ def open_frames(features: FeatureSet, layers: list[int], device: torch.device) -
     """The faster source that fits: the GPU's memory if there is one and it has room, else the memory map."""
     if device.type == "cuda":
         torch.cuda.empty_cache()  # what an earlier fold held
-        size = sum(rows.nbytes for layer in layers for rows in features.maps(layer))
-        if size < _GPU_SHARE * torch.cuda.mem_get_info(device)[0]:
+        if features.num_bytes(layers) < _GPU_SHARE * torch.cuda.mem_get_info(device)[0]:
             with suppress(torch.OutOfMemoryError):  # another process may have been faster
                 return DeviceFrames(features, layers, device)
     return MappedFrames(features, layers, device)
@@ -211,12 +210,12 @@ def _bases(counts: Iterable[int]) -> list[int]:
     return [0, *itertools.accumulate(counts)]
 
 
-def _concatenated(parts: Sequence[np.ndarray], device: torch.device) -> Tensor:
+def _concatenated(parts: Iterable[np.ndarray], num_rows: int, device: torch.device) -> Tensor:
     """The rows of all shards, concatenated on the device, copied shard by shard."""
-    shape = (sum(len(rows) for rows in parts), *parts[0].shape[1:])
-    flat = torch.empty(shape, dtype=torch.from_numpy(parts[0][:0]).dtype, device=device)
-    base = 0
-    for rows in parts:
-        flat[base : base + len(rows)] = torch.from_numpy(rows)
+    flat, base = None, 0
+    for rows in map(torch.from_numpy, parts):
+        if flat is None:
+            flat = torch.empty((num_rows, *rows.shape[1:]), dtype=rows.dtype, device=device)
+        flat[base : base + len(rows)] = rows
         base += len(rows)
     return flat

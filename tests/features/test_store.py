@@ -5,6 +5,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -16,7 +17,8 @@ from hypothesis.extra.numpy import arrays
 
 from data import shards
 from data.errors import UserError
-from data.shards import Rows, Shard, ShardWriter, seal
+from data.shards import MappedShard, Rows, ShardWriter, seal
+from features import store
 from features.quantisation import Noise, quantise, restore
 from features.store import FeatureSet, FeatureWriter, stored_form, verify_shard
 from tests.builders import REPOSITORY, write_features
@@ -72,8 +74,8 @@ def test_values_beyond_float16_are_not_hidden():
 
 def test_only_the_bytes_of_the_layers_asked_for_are_read(tmp_path, monkeypatch):
     features = FeatureSet(write_features(tmp_path / "features", layers=(0, 6, 12), storage="int8"), verify=False)
-    read, rows = [], Shard.rows
-    monkeypatch.setattr(Shard, "rows", lambda shard, name: read.append(name) or rows(shard, name))
+    read, rows = [], MappedShard.rows
+    monkeypatch.setattr(MappedShard, "rows", lambda shard, name: read.append(name) or rows(shard, name))
     identifiers = list(features.locations)
     one, _ = features.gather(identifiers[:5], [6])
     assert set(read) == {"layer_6", "offset_6", "scale_6"}
@@ -81,6 +83,24 @@ def test_only_the_bytes_of_the_layers_asked_for_are_read(tmp_path, monkeypatch):
     assert several.shape[1] == 2
     assert torch.equal(several[:, :1], one)
     assert "layer_0" not in read
+
+
+def test_a_set_of_many_shards_keeps_few_files_open_and_finds_every_clip(tmp_path, monkeypatch):
+    """A process may have 1,024 open files, and each map of a file is one."""
+    monkeypatch.setattr(store, "MOST_MAPPED", 5)
+    how = {"speakers": 40, "per_speaker": 2, "layers": (0, 6, 12), "storage": "int8", "most_pieces": 2}
+    features = FeatureSet(write_features(tmp_path / "features", **how), verify=False)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for key, location in features.locations.items():
+        index = location.index
+        with h5py.File(features.shards[location.shard].path) as file:
+            assert file["id"][index].decode() == location.id
+            rows = file["layer_6"][file["offsets"][index] : file["offsets"][index + 1]]
+            expected = restore(rows, file["offset_6"][index], file["scale_6"][index])
+        np.testing.assert_array_equal(features.frames(key, 6), expected)
+        assert key in features.clips_of(location.id)
+    features.gather(list(features.locations), features.layers)
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 5
 
 
 def test_a_scale_that_differs_names_the_utterance(tmp_path):
