@@ -57,9 +57,7 @@ def test_what_is_no_md5_leads_to_no_file_and_deletes_none(cache, tmp_path):
     assert precious.read_text() == "mine"
 
 
-@pytest.mark.parametrize(
-    "content", ["3", "[" * 100_000, '"x"', "[[]]", "null", "\ud800".encode(errors="surrogatepass")]
-)
+@pytest.mark.parametrize("content", [b"3", b"[" * 100_000, b'"x"', b"[[]]", b"null", b"\xff"])
 def test_an_outputs_own_list_may_be_anything(cache, content):
     Path("out").mkdir()
     Path("out/pieces.json").write_bytes(content)
