@@ -6,6 +6,7 @@ import itertools
 import shutil
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.measuring import medians, report
 from benchmarks.random_store import DIMENSION, write_store
+from data.processes import available_cores
+from engines.local import run_local
 from features.checkpoints import untrained_hubert
 from features.store import FeatureSet
 from models import HEADS
@@ -30,7 +33,7 @@ from training.batches import (
 )
 from training.checkpoint import StandardisedHead
 from training.job import FoldJob, Utterances
-from training.parallel import choose_workers, train_folds
+from training.parallel import train_folds
 from training.run import TrainingRun
 from training.settings import TrainingSettings
 
@@ -103,7 +106,6 @@ def make_job(features: FeatureSet, head: str, clips: int, device: torch.device, 
         rescue=Path(),
         measurement=Path(),
         device=device.type,
-        threads=torch.get_num_threads(),
     )
 
 
@@ -243,8 +245,8 @@ def loose_files(one: FeatureSet, folder: Path, arguments, device) -> dict:
 
 
 def side_by_side(one: FeatureSet, arguments, folder: Path) -> dict:
-    """Four runs of the GRU, start of the processes included: a process per core, or one with all cores as threads."""
-    cores = torch.get_num_threads()
+    """Four runs, start of the processes included: one process of one thread, or a process per core."""
+    cores = available_cores()
     seconds, count = {}, itertools.count()
     for head in ("linear", "gru"):
         for workers in (1, cores):
@@ -254,12 +256,11 @@ def side_by_side(one: FeatureSet, arguments, folder: Path) -> dict:
                 where = folder / f"run-{next(count)}"
                 where.mkdir()
                 paths = {"folder": where, "rescue": where, "measurement": where / "measured.json"}
-                jobs.append(dataclasses.replace(job, fold=number, threads=max(1, cores // workers), **paths))
+                jobs.append(dataclasses.replace(job, fold=number, **paths))
             start = time.perf_counter()
-            list(train_folds(jobs, workers, lambda epochs: None))
-            seconds[f"{head}_{workers}_processes_x_{jobs[0].threads}_threads"] = time.perf_counter() - start
-    chosen = choose_workers(4, "cpu")
-    return {"seconds": seconds, "chosen_by_default": f"{chosen[0]} processes x {chosen[1]} threads"}
+            list(train_folds(jobs, partial(run_local, workers=workers)))
+            seconds[f"{head}_{workers}_processes"] = time.perf_counter() - start
+    return {"seconds": seconds}
 
 
 if __name__ == "__main__":

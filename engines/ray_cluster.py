@@ -30,8 +30,12 @@ class Cluster:
 
     def __str__(self) -> str:
         nodes = sum(node["Alive"] for node in import_ray().nodes())
-        parts = [f"{nodes} node{'s' * (nodes != 1)}", f"{self.count('CPU')} CPUs", f"{self.count('GPU')} GPUs"]
-        return ", ".join(part for part in parts if part != "0 GPUs")
+        parts = [f"{nodes} node{'s' * (nodes != 1)}", f"{self.count('CPU')} CPUs"]
+        if cards := self.count("GPU"):
+            parts.append(f"{cards} GPUs")
+        if self.dashboard:
+            parts.append(f"dashboard http://{self.dashboard}")
+        return ", ".join(parts)
 
 
 @contextmanager

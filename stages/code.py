@@ -19,6 +19,7 @@ from stages.layout import ARTIFACTS, features_index, manifest_index
 from stages.params import Key, read_section
 from stages.running import run_stage
 
+_TRAINING = ("stages.fold_jobs", "stages.inputs", "training.run")  # not where it runs: stages.train, training.parallel
 _STAGES = ("join_manifests", "join_features", "split", "evaluate", "compare")
 
 
@@ -42,7 +43,7 @@ def main() -> None:
 def training_code(model: str, root: Path = ROOT) -> str:
     """The code that trains a head: what the registry names, its file, the training loop, the reading of features."""
     parts = "".join(f"{part.__module__}.{part.__qualname__}\n" for part in HEADS[model])
-    return parts + describe_code("stages.train", *(part.__module__ for part in HEADS[model]), root=root)
+    return parts + describe_code(*_TRAINING, *(part.__module__ for part in HEADS[model]), root=root)
 
 
 def extraction_code(settings: KindSettings, feature_set: str, corpus: str) -> str:

@@ -24,8 +24,6 @@ def fold_jobs(
     task: TaskSettings,
     features: FeatureSet,
     splits: pd.DataFrame,
-    device: str,
-    threads: int,
 ) -> dict[Piece, FoldJob]:
     """A run for every fold and seed, by the piece that it makes.
 
@@ -35,8 +33,6 @@ def fold_jobs(
         task: its task.
         features: what it reads.
         splits: of the utterances that have features.
-        device: ``cpu`` or ``cuda``.
-        threads: of the CPU, per run.
 
     Raises:
         UserError: a run that would fail, or mean nothing.
@@ -78,8 +74,6 @@ def fold_jobs(
                 folder=piece.workshop,
                 rescue=ARTIFACTS / "rescued" / name / piece.target,
                 measurement=ARTIFACTS / "measured/heads" / name / f"{piece.target}.json",
-                device=device,
-                threads=threads,
             )
             check_job(jobs[piece])
     return jobs

@@ -115,7 +115,6 @@ def train_on_recordings(
             rescue=folder / "rescued",
             measurement=folder / "measured.json",
             device="cpu",
-            threads=1,
         )
         train_fold(job)
     return TrainedHead(folder / "heads/small", settings, audio)

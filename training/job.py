@@ -52,7 +52,6 @@ class FoldJob:
         rescue: where the last good weights go if the loss is no longer finite.
         measurement: the file for what the run cost.
         device: ``cpu`` or ``cuda``.
-        threads: of the CPU.
     """
 
     name: str
@@ -69,11 +68,13 @@ class FoldJob:
     folder: Path
     rescue: Path
     measurement: Path
-    device: str
-    threads: int
+    device: str = "cpu"
 
     def __post_init__(self):
         object.__setattr__(self, "training", settle(self.training, self.head, bool(self.targets)))
+
+    def __str__(self) -> str:
+        return self.run_name
 
     @property
     def run_name(self) -> str:

@@ -102,7 +102,7 @@ def _train_fold(job: FoldJob, on_epochs: Callable[[int], None]) -> None:
 
 def _begin(job: FoldJob) -> None:
     """Same job, same random numbers, same order of additions."""
-    torch.set_num_threads(job.threads)
+    torch.set_num_threads(1)
     torch.manual_seed(job.random_seed)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # with NaN, which takes time and changes nothing

@@ -79,7 +79,7 @@ def test_a_composed_preset_reads_as_written_by_hand(name):
     assert text.isascii()
     assert max(map(len, text.splitlines())) <= 121
     assert "\n\n\n" not in text
-    assert text.endswith("processes of train\n")
+    assert text.endswith("processes of extract and train\n")
     for line in text.splitlines():
         assert line == line.rstrip()
         beside = line.find(" # ")

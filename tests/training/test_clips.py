@@ -62,7 +62,6 @@ def job(folder, run, head, **changes) -> FoldJob:
         rescue=run.with_name("rescued"),
         measurement=run.with_name("measured.json"),
         device="cpu",
-        threads=1,
     )
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from functools import partial
 
 import h5py
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 import training.run
 from data.errors import UserError
+from engines.local import run_local
 from features.store import FeatureSet
 from models import HEADS
 from tests.builders import write_features
@@ -55,7 +57,6 @@ def job(features, folder, head=None, seed=1, fold=0, validation=(4,), **changes)
         rescue=folder.with_name(f"{folder.name}-rescued"),
         measurement=folder.with_name(f"{folder.name}-measured.json"),
         device="cpu",
-        threads=1,
     )
 
 
@@ -89,7 +90,7 @@ def test_side_by_side_is_the_same_as_one_after_the_other(feature_folder, tmp_pat
         train_fold(job(feature_folder, tmp_path / "alone" / str(fold), fold=fold))
     jobs = [job(feature_folder, tmp_path / "together" / str(fold), fold=fold) for fold in (0, 1)]
     epochs = []
-    finished = list(train_folds(jobs, workers=2, on_epochs=epochs.append))
+    finished = list(train_folds(jobs, partial(run_local, workers=2, on_progress=epochs.append)))
     assert {done.fold for done in finished} == {0, 1}
     assert sum(epochs) == 12
     for fold in ("0", "1"):
