@@ -26,6 +26,8 @@ from features.interchange.webdataset import write as write_webdataset
 from features.store import FeatureSet, FeatureWriter
 from tests.builders import REPOSITORY, tone, write_features
 
+CLIPS = {"sample_rate": 16000, "seconds": 0.0, "crop": "start"}
+MAKER = {"checkpoint": "noise", "compute_dtype": "float32", "device": "cpu", "versions": {}}
 AWKWARD = [
     *("../../etc/passwd", "..", ".", "/root", "a/b", "a b", "a", "A", "é", unicodedata.normalize("NFD", "é"), "É"),
     *("-rf", ".hidden", "a.b", "a.B.c", "emodb:1", "tab\there", "line\nbreak", "quote\"s'", "ﬁ", "fi", "ß", "ss"),
@@ -36,8 +38,8 @@ AWKWARD = [
 def of_ids(folder: Path, ids: list[str], storage: str = "float16", dimension: int = 4) -> FeatureSet:
     """A store of one shard, in which every utterance has frames of its own."""
     folder.mkdir(parents=True)
-    recipe = {"kind": "imported", "layers": [0], "dimension": dimension, "storage": storage, "clips": {}}
-    how = {"frame_rate": 50.0, "fingerprint": "f", "provenance": {"compute_dtype": "float32"}}
+    recipe = {"kind": "imported", "layers": [0], "dimension": dimension, "storage": storage, "clips": CLIPS}
+    how = {"frame_rate": 50.0, "fingerprint": "f", "provenance": MAKER}
     counts, random = [8 + number % 5 for number in range(len(ids))], np.random.default_rng(3)
     with FeatureWriter(
         folder / "one.h5", ids=ids, num_frames=counts, seconds=np.array(counts) / 50, recipe=recipe, **how
