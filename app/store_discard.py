@@ -1,6 +1,7 @@
 """`ser store discard`: forget features here and in DVC's cache, so that `dvc repro` really extracts them again."""
 
 from data.errors import UserError, nearest
+from stages.donors import Donors
 from stages.dvc_cache import DvcCache
 from stages.layout import ARTIFACTS, features_folder
 from stages.params import read_yaml
@@ -35,6 +36,7 @@ def discard_features(name: str) -> None:
     count = discard_pieces(output)
     if not count:
         raise UserError(f"{output}: nothing to discard, here or in DVC's cache.")
+    Donors(output).do_without()
     print(f"discarded {count} shards of {name}, also from DVC's cache. What was pushed is still in the remote.")
     if (cache := DvcCache()).is_shared:
         print(f"{cache.root} is shared: its other users have to pull or extract these shards again, too.")

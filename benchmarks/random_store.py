@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from features.store import FeatureSet, FeatureWriter
+from features.store import FeatureSet
+from features.writing import FeatureWriter
 
 FRAMES, DIMENSION = 149, 768
 

@@ -233,13 +233,13 @@ def clips_recipe(clips: Shard) -> dict[str, str | int | float]:
     return {name: value for name, value in clips.attributes.items() if name not in ("format", "format_version")}
 
 
-def open_clips(path: Path) -> Shard:
-    """Open a shard of clips, checked.
+def open_clips(path: Path, verify: bool = True) -> Shard:
+    """Open a shard of clips, checked; ``verify`` reads all of it.
 
     Raises:
         UserError: it is damaged, or not a shard of clips.
     """
-    shard = Shard(path, KIND)
+    shard = Shard(path, KIND, verify)
     counts = {"waveform": int(shard.offsets[-1]), "seconds": len(shard.ids)}
     complete = all(shard.has_rows(name, dtype, (counts[name],)) for name, dtype in _DATASETS.items())
     if not complete or not isinstance(shard.attributes.get("sample_rate"), int):
@@ -250,9 +250,14 @@ def open_clips(path: Path) -> Shard:
     return shard
 
 
+def stored_samples(clips: Shard, index: int) -> np.ndarray:
+    """One clip's samples int16 [num_samples], memory-mapped; ``index`` is that of its id."""
+    return clips.rows("waveform")[clips.offsets[index] : clips.offsets[index + 1]]
+
+
 def read_samples(clips: Shard, index: int) -> np.ndarray:
     """One clip's waveform float32 [num_samples], from -1 to 1; ``index`` is that of its id."""
-    return from_int16(clips.rows("waveform")[clips.offsets[index] : clips.offsets[index + 1]])
+    return from_int16(stored_samples(clips, index))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ no time stamps.
 import errno
 import io
 import json
+import math
 import mmap
 import os
 import re
@@ -61,6 +62,7 @@ class ShardWriter:
         rows: the datasets that `write` and `set` fill.
         columns: columns [N] known beforehand.
         attributes: of the file; texts and numbers.
+        summary: what the sidecar says beside size and SHA-256, for readers who do not want to open the file.
 
     Raises:
         UserError: the disk is full.
@@ -75,12 +77,12 @@ class ShardWriter:
         rows: Sequence[Rows],
         columns: dict[str, np.ndarray] | None = None,
         attributes: dict[str, str | int | float] | None = None,
+        summary: dict | None = None,
     ):
         self.path = path
         self.offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        self._partial = path.with_name(f".{path.name}.partial")
-        self._layouts: dict[str, tuple[int, np.dtype, int]] = {}
-        self._per = {dataset.name: dataset.per for dataset in rows}
+        self._partial = _partial_path(path)
+        self._summary = summary or {}
         counts = {"frame": int(self.offsets[-1]), "utterance": len(ids), "shard": 1}
         frame = _SparseMemory()
         with h5py.File(frame, "w", libver="v110") as file:
@@ -94,61 +96,111 @@ class ShardWriter:
     def __enter__(self):
         self._file = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
         try:
-            for position, page in self._frame.pages():
-                self._pwrite(page, position)
             with _full_disk_as_user_error(self.path):
+                for position, page in self._frame.pages():
+                    _write_all(self._file, page, position)
                 os.ftruncate(self._file, self._frame.size)
+            self._rows = UnfinishedShard(self.path)
         except BaseException as error:
             self.__exit__(type(error), error, None)
             raise
         return self
 
     def write(self, index: int, rows: dict[str, np.ndarray]) -> None:
-        """Write utterance ``index``'s rows [lengths[index], ...], or its one row [...], of some datasets."""
-        for name, values in rows.items():
-            self._write_at(name, index if self._per[name] == "utterance" else int(self.offsets[index]), values)
+        """Write utterance ``index``'s rows, see `UnfinishedShard.write`."""
+        self._rows.write(index, rows)
 
     def set(self, name: str, values: np.ndarray) -> None:
         """Write all rows of a dataset."""
-        self._write_at(name, 0, values)
+        self._rows.set(name, values)
+
+    def rows(self, name: str) -> np.ndarray:
+        """All rows of a dataset as they have been written so far, memory-mapped [number of rows, ...]."""
+        return self._rows.rows(name)
 
     def __exit__(self, kind, error, trace):
         try:
             if kind is None:
                 with _full_disk_as_user_error(self.path):
                     os.fsync(self._file)
-                    seal(self._partial, self.path)
+                    seal(self._partial, self.path, self._summary)
         finally:
+            if hasattr(self, "_rows"):
+                self._rows.close()
             os.close(self._file)
             self._partial.unlink(missing_ok=True)
 
     def _allocate(self, file: h5py.File, rows: Rows, count: int) -> None:
-        """Reserve contiguous room without writing to it, and remember where it is."""
+        """Reserve contiguous room without writing to it."""
         creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         creation.set_layout(h5py.h5d.CONTIGUOUS)
         creation.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         creation.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
         creation.set_obj_track_times(False)
         dtype = np.dtype(rows.dtype).newbyteorder("<")
-        row_bytes = dtype.itemsize * int(np.prod(rows.shape))
         space = h5py.h5s.create_simple((count, *rows.shape))
-        dataset = h5py.h5d.create(file.id, rows.name.encode(), h5py.h5t.py_create(dtype), space, creation)
-        self._layouts[rows.name] = (dataset.get_offset() or 0, dtype, row_bytes)
+        h5py.h5d.create(file.id, rows.name.encode(), h5py.h5t.py_create(dtype), space, creation)
+
+
+class UnfinishedShard:
+    """A shard that a `ShardWriter` has begun, here or in another process; any number of them may fill it.
+
+    Args:
+        path: the name that the shard will take.
+
+    Attributes:
+        attributes: of the file.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._partial = _partial_path(path)
+        structure = read_structure(self._partial, lambda attributes: None)
+        self.attributes, self._offsets, self._layouts = structure.attributes, structure.offsets, structure.layouts
+        self._file = os.open(self._partial, os.O_RDWR)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self) -> None:
+        """Nothing more will be written through this one."""
+        os.close(self._file)
+
+    def write(self, index: int, rows: dict[str, np.ndarray]) -> None:
+        """Write the rows of utterance ``index``: all of its frames [length, ...], or its one row of a dataset that has
+        a row per utterance [...].
+        """
+        for name, values in rows.items():
+            of_frames = values.ndim == len(self._layouts[name].shape)
+            self._write_at(name, int(self._offsets[index]) if of_frames else index, values)
+
+    def set(self, name: str, values: np.ndarray) -> None:
+        """Write all rows of a dataset."""
+        self._write_at(name, 0, values)
+
+    def rows(self, name: str) -> np.ndarray:
+        """All rows of a dataset as they have been written so far, memory-mapped [number of rows, ...]."""
+        return MappedShard(self._partial, self._layouts).rows(name)
 
     def _write_at(self, name: str, row: int, values: np.ndarray) -> None:
-        start, dtype, row_bytes = self._layouts[name]
-        content = memoryview(np.ascontiguousarray(values, dtype=dtype)).cast("B") if values.size else b""
-        self._pwrite(content, start + row * row_bytes)
-
-    def _pwrite(self, content: bytes | memoryview, position: int) -> None:
+        layout = self._layouts[name]
+        content = memoryview(np.ascontiguousarray(values, layout.dtype)).cast("B") if values.size else b""
+        row_bytes = layout.dtype.itemsize * math.prod(layout.shape[1:])
         with _full_disk_as_user_error(self.path):
-            while len(content):
-                written = os.pwrite(self._file, content, position)
-                content, position = content[written:], position + written
+            _write_all(self._file, content, layout.offset + row * row_bytes)
 
 
 class Shard:
     """One shard, checked and open for reading.
+
+    Args:
+        path: the file.
+        kind: what it must hold.
+        verify: compare its SHA-256, which reads all of it.
+        sidecar: where that is, if it is not beside the file.
 
     Attributes:
         path: the file.
@@ -160,9 +212,9 @@ class Shard:
         UserError: the file or its sidecar is missing, damaged, of another kind, or of another format version.
     """
 
-    def __init__(self, path: Path, kind: str, verify: bool = True):
+    def __init__(self, path: Path, kind: str, verify: bool = True, sidecar: Path | None = None):
         self.path = path
-        check_seal(path, read_content=verify)
+        check_seal(path, verify, sidecar)
         structure = read_structure(path, lambda attributes: self._check_format(kind, attributes))
         self.attributes, self.ids, self.offsets = structure.attributes, structure.ids, structure.offsets
         self._columns, self._layouts = structure.columns, structure.layouts
@@ -227,9 +279,20 @@ class MappedShard:
         return np.ndarray(layout.shape, layout.dtype, buffer, layout.offset if layout.size else 0)
 
 
-def seal(written: Path, path: Path) -> None:
-    """Give a finished file its name, with a sidecar of its size and SHA-256 beside it."""
-    sidecar = {"size": written.stat().st_size, "sha256": file_digest(written, "sha256")}
+def _partial_path(path: Path) -> Path:
+    """Where a shard is written before it takes its name."""
+    return path.with_name(f".{path.name}.partial")
+
+
+def _write_all(file: int, content: bytes | memoryview, position: int) -> None:
+    while len(content):
+        written = os.pwrite(file, content, position)
+        content, position = content[written:], position + written
+
+
+def seal(written: Path, path: Path, summary: dict | None = None) -> None:
+    """Give a finished file its name, with a sidecar beside it: its size, its SHA-256 and what there is of a summary."""
+    sidecar = {"size": written.stat().st_size, "sha256": file_digest(written, "sha256"), **(summary or {})}
     partial = written.with_name(f".{path.stem}.json.partial")
     partial.write_text(json.dumps(sidecar) + "\n")
     partial.replace(sidecar_path(path))
@@ -247,17 +310,17 @@ def content_digest(path: Path) -> str:
     Raises:
         UserError: there is no readable sidecar.
     """
-    return _read_sidecar(path)["sha256"]
+    return _read_sidecar(path, sidecar_path(path))["sha256"]
 
 
-def check_seal(path: Path, read_content: bool = True) -> None:
+def check_seal(path: Path, read_content: bool = True, sidecar: Path | None = None) -> None:
     """Compare a file with its sidecar, without HDF5.
 
     Raises:
         UserError: it is missing, shorter or longer than it was, or not the bytes that were written.
     """
     again = "Run `ser store repair`, then `dvc repro` (or `dvc pull`)."
-    expected = _read_sidecar(path)
+    expected = _read_sidecar(path, sidecar or sidecar_path(path))
     if not path.is_file():
         raise UserError(f"{path}: the file is missing. {again}")
     if (size := path.stat().st_size) != expected["size"]:
@@ -266,8 +329,7 @@ def check_seal(path: Path, read_content: bool = True) -> None:
         raise UserError(f"{path}: damaged: its content is not what was written (SHA-256 differs). {again}")
 
 
-def _read_sidecar(path: Path) -> dict:
-    sidecar = sidecar_path(path)
+def _read_sidecar(path: Path, sidecar: Path) -> dict:
     try:
         content = json.loads(sidecar.read_text())
         if isinstance(content["size"], int) and re.fullmatch("[0-9a-f]{64}", content["sha256"]):

@@ -11,7 +11,10 @@
   with `products`, `transformers_model` any other), `whisper_encoder` (Whisper's),
   `current` (whether a local checkpoint still holds the weights that features were made with)
 - `mfcc`, `logmel`: mel-frequency cepstral coefficients and mel bands, librosa's; `mel` is what they share
-- `extraction`: a shard of clips -> a shard of frames, reading, computing and writing at the same time
+- `extraction`: a shard of clips -> a shard of frames (``extract_shard``), in one process; `shared_extraction`: shards
+  by every core or card; their parts: `batches` (clips that are encoded together), `overlap` (reading and writing while
+  a GPU computes), `writing` (a shard, filled by any number of processes), `origin` (what names where a clip's frames
+  come from), `reuse` (clips that have been encoded before)
 - `quantisation`: frames as int8
 - `store`: the HDF5 store of frames that everything later reads: ``FeatureSet``, of one corpus or joined
 - `index`: a corpus's features described without them (``describe_store``), and joined with those of other corpora

@@ -20,3 +20,10 @@ def choose_device(name: str, asked_by: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(name)
+
+
+def all_like(device: torch.device) -> list[torch.device]:
+    """Every GPU, if the device is one; else the device alone."""
+    if device.type != "cuda":
+        return [device]
+    return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]

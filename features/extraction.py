@@ -1,36 +1,47 @@
-"""A shard of clips -> a shard of frames: reading, computing and writing at the same time, in little memory."""
+"""A shard of clips -> a shard of frames: reading, computing and writing at the same time, in little memory.
+
+`features.shared_extraction` shares the clips of a shard among processes.
+"""
 
 import platform
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
 
 from data.clip_keys import clip_columns
 from data.clips import clips_recipe, open_clips
 from data.errors import UserError
 from data.measured import peak_memory, restart_gpu_peak
 from data.shards import Shard, content_digest
-from features.encoder import Clip, Encoder, clips_in
+from features.batches import choose_batches, encode_batch, read_batch, store_batch
+from features.encoder import Encoder, clips_in
 from features.kinds import version_line
+from features.origin import Origins
+from features.overlap import ReadAhead, WriteBehind
+from features.reuse import Donor, find_known
 from features.settings import KindSettings
-from features.store import FeatureWriter, UnstorableError
-
-_BATCH_SECONDS = {"cpu": 3.0, "cuda": 192.0}  # on a CPU, more is no faster, and one clip alone is always the same bytes
-_QUEUED_BATCHES = 4
+from features.writing import FeatureWriter
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """Clips of one shard that are encoded together: all of the same number of frames."""
+class ShardJob:
+    """A shard to be extracted.
 
-    indices: list[int]
-    num_frames: int
-    inputs: list
+    Attributes:
+        clips: the shard of clips.
+        path: the shard of features to write.
+        fingerprint: of the result, kept in it.
+        donors: shards from which clips are taken that have been encoded before.
+    """
+
+    clips: Shard
+    path: Path
+    fingerprint: str
+    donors: Sequence[Donor] = ()
+
+    def __str__(self):
+        return self.path.name
 
 
 def recipe_of(settings: KindSettings, encoder: Encoder, clips: dict) -> dict:
@@ -78,6 +89,62 @@ def open_shards(folder: Path, encoder: Encoder) -> list[Shard]:
     return shards
 
 
+class BegunShard:
+    """A shard of features that is begun: what is known of it is in its place, and the rest is to be encoded.
+
+    Args:
+        job: what to extract.
+        settings: storage.
+        encoder: loaded for these settings.
+
+    Attributes:
+        clips: all of them [N].
+        num_frames: of each clip [N].
+        missing: the clips that are to be encoded.
+        writer: of the shard.
+
+    Raises:
+        UserError: clips that the encoder cannot take, a full disk.
+    """
+
+    def __init__(self, job: ShardJob, settings: KindSettings, encoder: Encoder):
+        check_clips([job.clips], encoder)
+        self.job, self.clips = job, clips_in(job.clips)
+        self.num_frames = [encoder.frames_of(clip) for clip in self.clips]
+        origins = Origins(settings, encoder)
+        known = find_known(job.donors, self.clips, self.num_frames, origins, encoder.layers)
+        provenance = _provenance(encoder)
+        others = [donation.provenance for donation in known if donation.provenance != provenance]
+        self.writer = FeatureWriter(
+            job.path,
+            ids=job.clips.ids,
+            num_frames=self.num_frames,
+            seconds=job.clips.column("seconds"),
+            columns=clip_columns(job.clips),
+            recipe=recipe_of(settings, encoder, clips_recipe(job.clips)),
+            frame_rate=encoder.frame_rate,
+            fingerprint=job.fingerprint,
+            provenance={**provenance, "reused": others} if others else provenance,
+            cautions=encoder.cautions,
+            encoder=origins.encoder if origins.known else None,
+        )
+        self.missing = sorted({*range(len(self.clips))} - {index for donation in known for index in donation.indices})
+        self._known = known
+
+    def __enter__(self):
+        self.writer.__enter__()
+        try:
+            for donation in self._known:
+                donation.copy_to(self.writer)
+        except BaseException as error:
+            self.writer.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.writer.__exit__(kind, error, trace)
+
+
 def extract_shard(
     clips: Shard,
     path: Path,
@@ -85,22 +152,22 @@ def extract_shard(
     encoder: Encoder,
     *,
     fingerprint: str,
+    donors: Sequence[Donor] = (),
     batch_size: int | None = None,
     on_clips: Callable[[int], None] = lambda count: None,
 ) -> dict[str, str | float | None]:
-    """Encode one shard.
+    """Encode one shard in this process.
 
     Args:
-        clips: a shard of clips.
-        path: the shard of features to write.
+        clips, path, fingerprint, donors: see `ShardJob`.
         settings: storage.
         encoder: loaded for these settings.
-        fingerprint: of the result, kept in it.
         batch_size: clips per batch; None chooses by duration.
-        on_clips: called with the number of clips after each batch.
+        on_clips: called with the number of clips, those that were known first and then after each batch.
 
     Returns:
-        What it cost: ``device``, ``clips``, ``seconds`` and the peak memory (`data.measured.peak_memory`).
+        What it cost: ``device``, ``clips`` (that were encoded), ``seconds`` and the peak memory
+        (`data.measured.peak_memory`).
 
     Raises:
         UserError: another sample rate than the encoder's, clips that are too short or too long for it, frames that
@@ -109,30 +176,20 @@ def extract_shard(
     device = encoder.device.type
     restart_gpu_peak(device)
     start = time.perf_counter()
-    check_clips([clips], encoder)
-    every = clips_in(clips)
-    num_frames = [encoder.frames_of(clip) for clip in every]
+    shard = BegunShard(ShardJob(clips, path, fingerprint, donors), settings, encoder)
+    origins, known = Origins(settings, encoder), (shard.clips, shard.num_frames, encoder)
+    batches = (read_batch(indices, *known, origins) for indices in choose_batches(shard.missing, *known, batch_size))
     with (
-        FeatureWriter(
-            path,
-            ids=clips.ids,
-            num_frames=num_frames,
-            seconds=clips.column("seconds"),
-            columns=clip_columns(clips),
-            recipe=recipe_of(settings, encoder, clips_recipe(clips)),
-            frame_rate=encoder.frame_rate,
-            fingerprint=fingerprint,
-            provenance=_provenance(encoder),
-            cautions=encoder.cautions,
-        ) as features,
-        _ReadAhead(_batches(every, num_frames, encoder, batch_size)) as batches,
-        _WriteBehind(features, advice=encoder.advice) as writer,
+        shard,
+        ReadAhead(batches) as reader,
+        WriteBehind(lambda batch, layers: store_batch(batch, layers, shard.writer, encoder)) as writer,
     ):
-        for batch in batches:
-            writer.put(batch.indices, _encode(batch, encoder))
+        on_clips(len(shard.clips) - len(shard.missing))
+        for batch in reader:
+            writer.put(batch, encode_batch(batch, encoder))
             on_clips(len(batch.indices))
     seconds = time.perf_counter() - start
-    return {"device": device, "clips": len(clips.ids), "seconds": seconds, **peak_memory(device)}
+    return {"device": device, "clips": len(shard.missing), "seconds": seconds, **peak_memory(device)}
 
 
 def _provenance(encoder: Encoder) -> dict:
@@ -162,112 +219,3 @@ def check_clips(shards: Sequence[Shard], encoder: Encoder) -> None:
         encoder.check_clips([clip for clips in shards for clip in clips_in(clips)])
     except UserError as error:
         raise UserError(f"{shards[0].path.parent}: {error}") from None
-
-
-def _batches(
-    clips: Sequence[Clip], num_frames: list[int], encoder: Encoder, batch_size: int | None
-) -> Iterator[_Batch]:
-    """Batches of clips with the same number of frames, longest first, so that a lack of memory shows at once."""
-    order = sorted(range(len(clips)), key=lambda index: (-num_frames[index], index))
-    while order:
-        frames = num_frames[order[0]]
-        seconds = encoder.seconds_of(clips[order[0]])
-        most = batch_size or max(1, round(_BATCH_SECONDS[encoder.device.type] / seconds))
-        indices = [index for index in order[:most] if num_frames[index] == frames]
-        order = order[len(indices) :]
-        yield _Batch(indices, frames, [encoder.input_of(clips[index]) for index in indices])
-
-
-def _encode(batch: _Batch, encoder: Encoder) -> list[torch.Tensor]:
-    """Encode a batch; in halves where the GPU's memory does not hold it."""
-    try:
-        return [layer[:, : batch.num_frames] for layer in encoder.encode(batch.inputs)]
-    except torch.OutOfMemoryError as error:
-        if len(batch.indices) == 1:
-            seconds = batch.num_frames / encoder.frame_rate
-            raise UserError(
-                f"out of GPU memory on a single clip of {seconds:.1f} s; shorten the clips "
-                "(features.<set>.clips.seconds) or set runtime.device: cpu."
-            ) from error
-    torch.cuda.empty_cache()
-    middle = len(batch.indices) // 2
-    halves = [
-        _encode(_Batch(batch.indices[part], batch.num_frames, batch.inputs[part]), encoder)
-        for part in (slice(middle), slice(middle, None))
-    ]
-    return [torch.cat(layers) for layers in zip(*halves, strict=True)]
-
-
-class _ReadAhead:
-    """Iterate over a source in a thread of its own, a few items ahead; errors come out where the items do."""
-
-    def __init__(self, source: Iterator):
-        self._queue: queue.Queue = queue.Queue(_QUEUED_BATCHES)
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._fill, args=(source,), daemon=True)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __iter__(self):
-        while (item := self._queue.get()) is not None:
-            if isinstance(item, Exception):
-                raise item
-            yield item
-
-    def __exit__(self, *_):
-        self._stopped.set()
-        while self._thread.is_alive():  # it may wait for room
-            try:
-                self._queue.get(timeout=0.05)
-            except queue.Empty:
-                continue
-
-    def _fill(self, source: Iterator) -> None:
-        try:
-            for item in source:
-                if self._stopped.is_set():
-                    return
-                self._queue.put(item)
-            self._queue.put(None)
-        except Exception as error:  # handed over
-            self._queue.put(error)
-
-
-class _WriteBehind:
-    """Store encoded batches in a thread of its own: convert, check, sum and write."""
-
-    def __init__(self, features: FeatureWriter, advice: str):
-        self._features, self._advice = features, advice
-        self._queue: queue.Queue = queue.Queue(_QUEUED_BATCHES)
-        self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._drain, daemon=True)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def put(self, indices: list[int], layers: list[torch.Tensor]) -> None:
-        """Hand over a batch's frames; raises what went wrong with an earlier one."""
-        if self._error:
-            raise self._error
-        self._queue.put((indices, layers))
-
-    def __exit__(self, kind, error, trace):
-        self._queue.put(None)
-        self._thread.join()
-        if kind is None and self._error:
-            raise self._error
-
-    def _drain(self) -> None:
-        while (item := self._queue.get()) is not None:
-            if self._error:
-                continue
-            indices, layers = item
-            try:
-                self._features.write(indices, [frames.numpy() for frames in layers])
-            except UnstorableError as error:
-                self._error = UserError(f"{error} {self._advice}".strip())
-            except Exception as error:  # handed over
-                self._error = error

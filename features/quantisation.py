@@ -49,10 +49,17 @@ class Noise:
         """Take in frames float32 [..., D] and what is read back of them."""
         frames = frames.reshape(-1, frames.shape[-1])
         error = frames - restored.reshape(frames.shape)
-        self._count += len(frames)
-        self._sum += frames.sum(axis=0, dtype=np.float64)
-        self._squares += np.einsum("td,td->d", frames, frames, dtype=np.float64)
+        self._add_frames(frames)
         self._errors += np.einsum("td,td->d", error, error, dtype=np.float64)
+
+    def add_stored(self, steps: np.ndarray, offset: np.ndarray, scale: np.ndarray) -> None:
+        """Take in one utterance of which only what is stored is known: steps [T, D], offset and scale [D].
+
+        Its values were off by any amount up to half a step, one as often as the other: with the deviation
+        ``scale / sqrt(12)`` (Widrow & Kollar 2008, "Quantization Noise").
+        """
+        self._add_frames(restore(steps, offset, scale))
+        self._errors += len(steps) * scale.astype(np.float64) ** 2 / 12
 
     def relative(self) -> np.ndarray:
         """Per dimension [D] the noise's deviation as a share of the dimension's own; 0 where nothing varies."""
@@ -60,3 +67,8 @@ class Noise:
         variance = np.maximum(self._squares / max(1, self._count) - mean**2, 0)
         noise = self._errors / max(1, self._count)
         return np.sqrt(np.divide(noise, variance, out=np.zeros_like(noise), where=variance > 1e-12 * (mean**2 + 1e-12)))
+
+    def _add_frames(self, frames: np.ndarray) -> None:
+        self._count += len(frames)
+        self._sum += frames.sum(axis=0, dtype=np.float64)
+        self._squares += np.einsum("td,td->d", frames, frames, dtype=np.float64)

@@ -15,6 +15,8 @@ from data.shards import Rows, Shard
 
 KIND = "emocache-features"
 _ELEMENTS = {"float16": "f2", "float32": "f4"}
+ORIGIN = "origin"  # the dataset of where clips come from (`features.origin`); older shards lack it
+ORIGIN_SIZE = 16  # bytes
 _COLUMNS = (Rows("checksum", "u4", per="utterance"), Rows("seconds", "f8", per="utterance"))
 
 
@@ -54,17 +56,18 @@ class _Attributes(_Described):
     cautions: dict[str, str]
 
 
-def open_features(path: Path, verify: bool = True) -> Shard:
+def open_features(path: Path, verify: bool = True, sidecar: Path | None = None) -> Shard:
     """Open a shard of features.
 
     Args:
         path: ``<shard>.h5``.
         verify: read the file once and compare its SHA-256.
+        sidecar: where that is, if it is not beside the file.
 
     Raises:
         UserError: it is missing, damaged, of another kind or format, or lacks what its recipe names.
     """
-    shard = Shard(path, KIND, verify)
+    shard = Shard(path, KIND, verify, sidecar)
     try:
         described = {name: _read_json(value) for name, value in shard.attributes.items()}
         recipe = _Attributes.model_validate(described).recipe
@@ -84,6 +87,11 @@ def open_features(path: Path, verify: bool = True) -> Shard:
     if not (np.isfinite(seconds) & (seconds >= 0)).all():
         raise _refusal(path, "seconds that are no lengths")
     return shard
+
+
+def has_origins(shard: Shard) -> bool:
+    """Whether a shard of features says where its clips' frames come from."""
+    return shard.has_rows(ORIGIN, "u1", (len(shard.ids), ORIGIN_SIZE))
 
 
 def layer_name(layer: int) -> str:

@@ -2,9 +2,9 @@
 
 Each shard holds ``layer_<k>`` [sum of frames, D] (with ``storage: int8`` also ``offset_<k>`` and ``scale_<k>`` [N, D],
 and ``noise_<k>`` [1, D]), ``offsets`` [N+1], ``id`` [N], ``checksum`` [N] (CRC-32 of an utterance's frames over all
-layers in order), ``seconds`` [N] (the uncut utterance), and attributes: fingerprint, recipe, frame rate, provenance
-and cautions. Where an utterance has several clips, ``piece`` and ``copy`` [N] tell them apart (`data.clip_keys`).
-See `data.shards` for the file itself.
+layers in order), ``seconds`` [N] (the uncut utterance), mostly ``origin`` [N, 16] (`features.origin`), and attributes:
+fingerprint, recipe, frame rate, provenance and cautions. `features.writing` writes them. Where an utterance has several
+clips, ``piece`` and ``copy`` [N] tell them apart (`data.clip_keys`). See `data.shards` for the file itself.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -20,126 +20,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data.clip_keys import CLEAN, clip_columns, clip_keys, copies_in, keys_of
+from data.clip_keys import CLEAN, clip_columns, copies_in, keys_of
 from data.errors import UserError
 from data.not_wanted import why_not_wanted
-from data.shards import Rows, Shard, ShardWriter, content_digest, sidecar_path
+from data.shards import Shard, content_digest, sidecar_path
 from data.skipped import skipped_ids
 from features.locations import Location, Locations
-from features.quantisation import Noise, quantise, restore
-from features.shard_contents import KIND, layer_name, layer_rows, open_features
+from features.quantisation import quantise, restore
+from features.shard_contents import layer_name, layer_rows, open_features
 
 if TYPE_CHECKING:
     import torch
 
 JOINED = "joined.json"  # the parts of a joined set
 MOST_MAPPED = 256  # shards at a time; each is an open file, of which a process may often have only 1,024
-
-
-class UnstorableError(UserError):
-    """Frames that are not finite, or beyond what their storage can hold."""
-
-
-class FeatureWriter:
-    """Write one shard of features, clips in any order; it takes its name when it is complete.
-
-    Args:
-        path: ``<shard>.h5``; the folder exists.
-        ids: of each clip's utterance [N].
-        num_frames: of each clip [N].
-        seconds: of each uncut utterance [N].
-        recipe: what determines the frames; it names their ``layers``, ``dimension`` and ``storage``.
-        frame_rate: frames per second; 0 where a clip is one frame.
-        fingerprint: of the content.
-        provenance: what made it: ``checkpoint``, ``revision``, ``compute_dtype``, ``device``, ``versions``.
-        cautions: what a reader of results must know: a code and a sentence.
-        columns: ``piece`` and ``copy`` of each clip [N], where utterances may have several.
-
-    Raises:
-        UserError: the disk is full.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        ids: Sequence[str],
-        num_frames: Sequence[int],
-        seconds: Sequence[float] | np.ndarray,
-        recipe: dict,
-        frame_rate: float,
-        fingerprint: str,
-        provenance: dict,
-        cautions: dict[str, str] | None = None,
-        columns: Mapping[str, np.ndarray] | None = None,
-    ):
-        self._keys = clip_keys(ids, columns or {})
-        self._layers, self._storage = recipe["layers"], recipe["storage"]
-        self._checksums = np.zeros(len(ids), np.uint32)
-        quantised = self._layers if self._storage == "int8" else []
-        self._noise = {layer: Noise(recipe["dimension"]) for layer in quantised}
-        noise_rows = [Rows(f"noise_{layer}", "f4", (recipe["dimension"],), per="shard") for layer in quantised]
-        self._shard = ShardWriter(
-            path,
-            KIND,
-            ids=ids,
-            lengths=num_frames,
-            rows=[
-                *layer_rows(self._layers, recipe["dimension"], self._storage),
-                Rows("checksum", "u4", per="utterance"),
-                *noise_rows,
-            ],
-            columns={"seconds": np.asarray(seconds, dtype="<f8"), **(columns or {})},
-            attributes={
-                "fingerprint": fingerprint,
-                "recipe": json.dumps(recipe, sort_keys=True),
-                "frame_rate": frame_rate,
-                "provenance": json.dumps(provenance, sort_keys=True),
-                "cautions": json.dumps(cautions or {}, sort_keys=True),
-            },
-        )
-
-    def __enter__(self):
-        self._shard.__enter__()
-        return self
-
-    def write(self, indices: Sequence[int], layers: Sequence[np.ndarray]) -> None:
-        """Write clips of the same number of frames.
-
-        Args:
-            indices: which of ``ids`` they are [B].
-            layers: frames float32 [B, T, D] of each of the recipe's layers.
-
-        Raises:
-            UnstorableError: naming the first clip whose frames cannot be stored.
-            UserError: the disk is full.
-        """
-        forms = [stored_form(frames, layer, self._storage) for layer, frames in zip(self._layers, layers, strict=True)]
-        stored = {name: values for form in forms for name, values in form.items()}  # dataset -> [B, T, D] or [B, D]
-        finite = np.logical_and.reduce(
-            [np.isfinite(values).reshape(len(indices), -1).all(axis=1) for values in stored.values()]
-        )
-        if not finite.all():
-            identifier = self._keys[indices[int(finite.argmin())]]
-            raise UnstorableError(f"{identifier}: frames that are not finite, or do not fit {self._storage}.")
-        for layer, frames, form in zip(self._layers, layers, forms, strict=True):
-            if layer in self._noise:
-                self._noise[layer].add(frames, restore(*form.values()))
-        for row, index in enumerate(indices):
-            rows = {name: values[row] for name, values in stored.items()}
-            self._shard.write(index, rows)
-            self._checksums[index] = _frames_checksum(list(rows.values()))
-
-    def __exit__(self, kind, error, trace):
-        try:
-            if kind is None:
-                self._shard.set("checksum", self._checksums)
-                for layer, noise in self._noise.items():
-                    self._shard.set(f"noise_{layer}", noise.relative()[None])
-        except BaseException as failure:
-            self._shard.__exit__(type(failure), failure, failure.__traceback__)
-            raise
-        self._shard.__exit__(kind, error, trace)
 
 
 def stored_form(frames: np.ndarray, layer: int, storage: str) -> dict[str, np.ndarray]:
@@ -154,7 +48,7 @@ def stored_form(frames: np.ndarray, layer: int, storage: str) -> dict[str, np.nd
         return {layer_name(layer): frames.astype(storage)}
 
 
-def _frames_checksum(rows: Sequence[np.ndarray]) -> int:
+def frames_checksum(rows: Sequence[np.ndarray]) -> int:
     """CRC-32 of one utterance's rows, as stored, over all datasets in order."""
     checksum = 0
     for values in rows:
@@ -546,7 +440,7 @@ def verify_shard(path: Path) -> list[str]:
     for index, key in enumerate(keys_of(shard)):
         own = slice(*shard.offsets[index : index + 2])
         frames = [rows[own] if per == "frame" else rows[index] for rows, per in maps]
-        if _frames_checksum(frames) != shard.column("checksum")[index]:
+        if frames_checksum(frames) != shard.column("checksum")[index]:
             problems.append(f"{path}: {key}: checksum differs")
         if not all(np.isfinite(layer).all() for layer in frames):
             problems.append(f"{path}: {key}: values that are not finite")

@@ -106,6 +106,11 @@ def make_pieces(
     return len(pieces) - len(missing), len(missing)
 
 
+def shelved(pattern: str) -> list[Path]:
+    """The files of finished pieces that have not been cleared away, by a pattern of their names."""
+    return [path for path in sorted(_PIECES.glob(f"*/{pattern}")) if not path.parent.name.endswith(".partial")]
+
+
 def discard_pieces(output: Path) -> int:
     """Forget the pieces that an output holds, in all their variants, here and in DVC's cache: they are made again.
 

@@ -13,12 +13,20 @@ import pandas as pd
 import soundfile
 import torch
 from ruamel.yaml import YAML
-from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperModel
+from transformers import (
+    HubertConfig,
+    HubertModel,
+    Wav2Vec2FeatureExtractor,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+    WhisperModel,
+)
 
 from app.composition import compose
 from data.split_settings import SplitSettings
 from data.task_description import CorpusDescription, TaskDescription
-from features.store import FeatureWriter
+from features.writing import FeatureWriter
 
 REPOSITORY = Path(__file__).parent.parent
 ROOMS = ("app", "data", "engines", "evaluation", "features", "inference", "models", "report", "stages", "training")
@@ -259,6 +267,15 @@ def write_whisper(folder: Path, seconds: int = 30, layer_norm_bias: float = 1.0,
     model.save_pretrained(folder)
     WhisperFeatureExtractor(chunk_length=seconds).save_pretrained(folder)
     return model.model
+
+
+def write_hubert(folder: Path, seed: int = 4) -> Path:
+    """A very small random HuBERT of two layers, as `save_pretrained` writes it: fast, and with HuBERT's frame rate."""
+    small = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    torch.manual_seed(seed)
+    HubertModel(HubertConfig(**small, conv_dim=(32,) * 7)).save_pretrained(folder)
+    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
+    return folder
 
 
 def trained_run(**changes) -> dict:

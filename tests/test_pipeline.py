@@ -148,19 +148,20 @@ def test_other_classes_encode_nothing(project):
     assert change.encoded == 0
 
 
-def test_one_changed_or_added_file_extracts_its_shard_alone(project):
+def test_one_changed_or_added_file_is_one_encoder_pass(project):
     corpus = project.folder / "corpora/demo"
     path = min(corpus.glob("Session2/sentences/wav/*/*.wav"))
     soundfile.write(path, tone(1.0), 16000)
-    per_session = UTTERANCES // 5
-    assert encoder_stages(project).encoded == per_session
+    change = encoder_stages(project)
+    assert change.encoded == 1
+    assert "5 shards: 4 kept, 1 made" in change.output
 
     dialog = path.parent.name
     annotations = corpus / f"Session2/dialog/EmoEvaluation/{dialog}.txt"
     line = f"[90.0000 - 91.0000]\t{dialog}_F999\tneu\t[2.5000, 2.5000, 2.5000]\n"
     annotations.write_text(annotations.read_text() + line)
     soundfile.write(path.with_name(f"{dialog}_F999.wav"), tone(0.8), 16000)
-    assert encoder_stages(project).encoded == per_session + 1
+    assert encoder_stages(project).encoded == 1
 
 
 def test_three_seconds_then_two_then_three_again(project):
@@ -306,12 +307,12 @@ def test_a_colleague_without_corpus_or_gpu(project, tmp_path):
     assert "linear" in page
     assert "hidden_size: <code>5</code>" in page
 
-    # With the corpus, too: one new recording costs one session.
+    # With the corpus, too: one new recording is one pass.
     clone.run("dvc", "pull")
     shutil.copytree(project.folder / "corpora", clone.folder / "corpora")
     path = min(clone.folder.glob("corpora/demo/Session2/sentences/wav/*/*.wav"))
     soundfile.write(path, tone(1.0), 16000)
-    assert encoder_stages(clone).encoded == UTTERANCES // 5
+    assert encoder_stages(clone).encoded == 1
 
     shutil.rmtree(clone.folder / "artifacts/evaluation/linear")
     output = clone.run("python", "-m", "stages.compare", ok=False)

@@ -23,7 +23,8 @@ from features.interchange.export import FORMATS, export_features
 from features.interchange.file_names import file_names
 from features.interchange.selection import Selection
 from features.interchange.webdataset import write as write_webdataset
-from features.store import FeatureSet, FeatureWriter
+from features.store import FeatureSet
+from features.writing import FeatureWriter
 from tests.builders import REPOSITORY, tone, write_features
 
 CLIPS = {"sample_rate": 16000, "seconds": 0.0, "crop": "start"}

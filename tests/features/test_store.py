@@ -20,7 +20,8 @@ from data.errors import UserError
 from data.shards import MappedShard, Rows, ShardWriter, seal
 from features import store
 from features.quantisation import Noise, quantise, restore
-from features.store import FeatureSet, FeatureWriter, stored_form, verify_shard
+from features.store import FeatureSet, stored_form, verify_shard
+from features.writing import FeatureWriter
 from tests.builders import REPOSITORY, write_features
 
 
