@@ -32,7 +32,7 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-store = typer.Typer(help="The HDF5 store of features: list, verify, repair, discard.")
+store = typer.Typer(help="The HDF5 store of features: list, verify, repair, export, compare, discard.")
 app.add_typer(store, name="store", rich_help_panel=_PIPELINE)
 corpus = typer.Typer(help="Corpora: what is in one, and what may be wrong with it.", no_args_is_help=True)
 app.add_typer(corpus, name="corpus", rich_help_panel=_PIPELINE)
@@ -300,7 +300,7 @@ def store_repair() -> None:
 )
 def store_export(
     name: Annotated[str, typer.Argument(metavar="SET/CORPUS", help="Such as hubert/iemocap.")],
-    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="One that does not exist yet.")],
     format_name: Annotated[
         str, typer.Option("--format", help="npy, hdf5, datasets, webdataset or kaldi: docs/interchange.md")
     ],

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from app.prediction_table import printable
 from app.store_listing import find_features
 from data.errors import UserError, listed
 from features.difference import INTERCHANGEABLE, Difference, compare_features
@@ -54,12 +55,12 @@ def describe_difference(difference: Difference, first: str, second: str) -> str:
         (second, difference.only_second, difference.layers_only_second),
     ):
         if keys:
-            lines.append(f"clips only in {name}: {len(keys):,}\n{listed(keys)}")
+            lines.append(f"clips only in {name}: {len(keys):,}\n{_listed(keys)}")
         if layers:
             lines.append(f"layers only in {name}: {', '.join(map(str, layers))}")
     if difference.other_lengths:
         lengths = [f"{key}: {one:,} and {other:,} frames" for key, (one, other) in difference.other_lengths.items()]
-        lines.append(f"clips of other lengths: {len(lengths):,}\n{listed(lengths)}")
+        lines.append(f"clips of other lengths: {len(lengths):,}\n{_listed(lengths)}")
     if difference.layers:
         lines += [f"clips with other frames: {len(difference.differing):,}", *_table(difference)]
     if difference.recipes:
@@ -75,7 +76,7 @@ def _table(difference: Difference) -> Iterator[str]:
         largest = "" if layer.largest is None else f"{layer.largest:.3g} sd"
         yield (
             f"{layer.layer:>7}  {layer.lowest_cosine:>13.6f}  {layer.mean_cosine:>11.6f}  {largest:>18}  "
-            f"{layer.lowest_clip}"
+            f"{printable(layer.lowest_clip)}"
         )
 
 
@@ -93,12 +94,16 @@ def _verdict(difference: Difference) -> str:
         worst = min(difference.layers, key=lambda layer: layer.lowest_cosine)
         return (
             f"They cannot stand for each other: in layer {worst.layer} the cosine falls to {worst.lowest_cosine:.4f} "
-            f"({worst.lowest_clip}). The same recipe on another machine stays above {INTERCHANGEABLE}."
+            f"({printable(worst.lowest_clip)}). The same recipe on another machine stays above {INTERCHANGEABLE}."
         )
     if difference.same_clips:
         same = "the frames are the same" if not difference.layers else bound
         return f"They can stand for each other: {same}."
     return f"Where both have the same clips and layers, they can stand for each other: {bound}. Elsewhere they cannot."
+
+
+def _listed(keys: list[str]) -> str:
+    return listed([printable(key) for key in keys])
 
 
 def _folder_of(root: Path, name: str, scratch: Path) -> Path:

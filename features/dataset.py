@@ -1,10 +1,12 @@
 """A `torch.utils.data.Dataset` over the store, for people who train with code of their own.
 
-from features.dataset import FrameDataset, pad_frames
+::
 
-dataset = FrameDataset("artifacts/features/hubert/iemocap", layers=12)
-loader = DataLoader(dataset, batch_size=32, shuffle=True, num_workers=4, collate_fn=pad_frames, pin_memory=True)
-for frames, lengths, ids in loader: ...
+    from features.dataset import FrameDataset, pad_frames
+
+    dataset = FrameDataset("artifacts/features/hubert/iemocap", layers=12)
+    loader = DataLoader(dataset, batch_size=32, shuffle=True, collate_fn=pad_frames, pin_memory=True)
+    for frames, lengths, ids in loader: ...
 """
 
 import itertools

@@ -102,7 +102,7 @@ def test_every_parameter_that_is_named_exists(page):
 @every_page
 def test_every_stage_that_is_named_exists(page):
     stages = read_yaml((REPOSITORY / "dvc.yaml").read_text())["stages"]
-    named = [name for text in code(page) for name in re.findall(r"\b(\w+)@", text)]
+    named = [name for text in code(page) for name in re.findall(r"(?<![\w/])(\w+)@", text)]
     assert [name for name in named if name not in stages] == []
 
 
