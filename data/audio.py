@@ -1,5 +1,6 @@
 """One audio file -> one waveform."""
 
+import math
 import os
 import re
 import struct
@@ -14,6 +15,11 @@ import soundfile
 LOUDEST = 2.0  # float files may overshoot full scale a little, and are clipped there; integers saved as floats do not
 QUIETEST_MIX = 0.01  # RMS of the averaged channels by that of the loudest; below it they have cancelled out
 SHORTEST = 0.025  # seconds: one frame of any wav2vec-like encoder
+
+_MOST_UNQUESTIONED = 10**8  # samples: 100 minutes at 16 kHz, 400 MB
+_MOST_SAMPLES_PER_BYTE = 500  # that any codec makes of more than silence; Opus at its lowest rate: 64
+_LOWEST_RATE = 2000  # Hz
+_LARGEST_KERNEL = 10**8  # elements, by which resampling multiplies
 
 
 class UnusableAudioError(Exception):
@@ -122,6 +128,7 @@ def read_excerpt(file: soundfile.SoundFile, excerpt: Excerpt, sample_rate: int) 
         promised = last - first
         if first != file.tell():
             file.seek(first)
+        _check_plausible(excerpt.path, promised * file.channels)
         samples = file.read(promised, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError) as error:
         raise UnusableAudioError(f"unreadable: {_first_line(error)}") from error
@@ -142,10 +149,28 @@ def read_excerpt(file: soundfile.SoundFile, excerpt: Excerpt, sample_rate: int) 
             "keep one channel, or invert one of them"
         )
     if source_rate != sample_rate:
+        _check_rates(source_rate, sample_rate)
         waveform = resample_waveform(waveform, source_rate, sample_rate)
     if len(waveform) < SHORTEST * sample_rate:
         raise UnusableAudioError(f"too short: {len(waveform) / sample_rate * 1000:.0f} ms, less than one frame")
     return waveform
+
+
+def _check_plausible(path: Path, samples: int) -> None:
+    """Refuse to reserve memory for what a header claims and the file cannot hold."""
+    size = path.stat().st_size
+    if samples > _MOST_UNQUESTIONED and samples > _MOST_SAMPLES_PER_BYTE * size:
+        raise UnusableAudioError(f"damaged: {size:,} bytes cannot hold the {samples:,} samples that the header claims")
+
+
+def _check_rates(source_rate: int, sample_rate: int) -> None:
+    """Refuse rates between which resampling would take a kernel of gigabytes."""
+    common = math.gcd(source_rate, sample_rate)
+    if source_rate < _LOWEST_RATE or (source_rate // common) * (sample_rate // common) > _LARGEST_KERNEL:
+        raise UnusableAudioError(
+            f"a sample rate of {source_rate:,} Hz, which cannot be resampled to {sample_rate:,} Hz here; convert it, "
+            f"e.g. with ffmpeg -i IN -ar {sample_rate} OUT.wav"
+        )
 
 
 def _check_mp3(path: Path) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 from data.concatenation import ConcatSettings, concatenate, concatenate_folds
 from data.corpora import Source, known_emotions, read_corpus
 from data.corpus_settings import CorpusSettings
+from data.csv_files import read_texts, with_numbers
 from data.errors import UserError, listed, nearest
 from data.folder_listing import missing_files
 from data.sharding import sharding_notes, shards_by_size
@@ -157,5 +158,4 @@ def write_manifest(manifest: pd.DataFrame, path: Path) -> None:
 
 def read_manifest(path: Path) -> pd.DataFrame:
     """Read a manifest; texts stay texts (``01`` is a code, ``None`` a word), ratings and times become floats."""
-    manifest = pd.read_csv(path, dtype=str, keep_default_na=False)
-    return manifest.assign(**{column: pd.to_numeric(manifest[column]) for column in NUMBERS})
+    return with_numbers(read_texts(path, needed=COLUMNS), NUMBERS, path)

@@ -2,17 +2,17 @@
 utterances are made of several recordings, and the index by which all this is known where it is not.
 """
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from data.csv_files import read_texts, with_numbers
 from data.digest import file_digest
 from data.errors import UserError
 from data.joined import join_folds, join_manifests
-from data.json_files import write_json
+from data.json_files import read_json, write_json
 from data.manifest import read_manifest, write_manifest
 from data.official_folds import read_folds
 from data.task_description import CorpusDescription, read_corpora, write_corpora
@@ -59,7 +59,7 @@ def write_manifest_folder(
 
 def indexed_tables(index: Path) -> dict[str, str]:
     """The tables that a manifest was made of, as its index says: file -> SHA-256; none where there is no index."""
-    return json.loads(index.read_text()).get(_TABLES, {}) if index.is_file() else {}
+    return read_json(index).get(_TABLES, {}) if index.is_file() else {}
 
 
 def read_manifest_folder(folder: Path) -> tuple[pd.DataFrame, dict[str, CorpusDescription]]:
@@ -80,9 +80,8 @@ def read_recordings(folder: Path, manifest: pd.DataFrame) -> pd.DataFrame:
     path = folder / PARTS
     if not path.is_file():
         return manifest[["id", "path", "start", "end", "shard"]]
-    parts = pd.read_csv(path, dtype=str, keep_default_na=False)
-    times = {column: pd.to_numeric(parts[column]) for column in ("start", "end")}
-    return parts.assign(**times, shard=parts["id"].map(manifest.set_index("id")["shard"]))
+    parts = with_numbers(read_texts(path, needed=["id", "path", "start", "end"]), ("start", "end"), path)
+    return parts.assign(shard=parts["id"].map(manifest.set_index("id")["shard"]))
 
 
 def join_manifest_folders(folder: Path, parts: Mapping[str, tuple[Path, Path]]) -> pd.DataFrame:
@@ -100,7 +99,7 @@ def join_manifest_folders(folder: Path, parts: Mapping[str, tuple[Path, Path]]) 
             raise UserError(f"there is no {index}. Run: dvc repro manifest@{corpus}")
         if not (part / MANIFEST).is_file():
             raise UserError(f"the manifest of {corpus} is not here. Run: dvc pull manifest@{corpus}")
-        if _digests(part) != {name: known for name, known in json.loads(index.read_text()).items() if name != _TABLES}:
+        if _digests(part) != {name: known for name, known in read_json(index).items() if name != _TABLES}:
             raise UserError(f"{part} is not the manifest that {index} names. Run: dvc checkout manifest@{corpus}")
     joined = join_manifests({corpus: read_manifest(part / MANIFEST) for corpus, (part, _) in parts.items()})
     corpora = {corpus: read_corpora(part / CORPORA)[corpus] for corpus, (part, _) in parts.items()}

@@ -7,8 +7,10 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
+from data.csv_files import read_texts
 from data.errors import UserError, listed
 from data.roles import ROLES, fold_columns
+from data.table_files import decode_text
 
 _EMOBOX_FILE = re.compile(r"(?P<corpus>.+)_(?P<role>train|valid|test)_fold(?P<spelling>_?)(?P<fold>\d+)\.jsonl")
 _EMOBOX_ROLES = {"train": "train", "valid": "validation", "test": "test"}
@@ -16,7 +18,7 @@ _EMOBOX_ROLES = {"train": "train", "valid": "validation", "test": "test"}
 
 def read_folds(path: Path) -> pd.DataFrame | None:
     """The folds that a corpus brings, ``id`` first; None where there are none."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False) if path.is_file() else None
+    return read_texts(path, needed=["id"]) if path.is_file() else None
 
 
 def read_fold_table(path: Path, labelled: pd.DataFrame) -> pd.DataFrame:
@@ -34,7 +36,7 @@ def read_fold_table(path: Path, labelled: pd.DataFrame) -> pd.DataFrame:
     """
     if not path.is_file():
         raise UserError(f"split.file: there is no {path}.")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = read_texts(path)
     columns = fold_columns(table)
     if "id" not in table or not (columns or "fold" in table):
         raise UserError(f"{path}: expected columns id,fold or id,fold_0,fold_1,...; found {', '.join(table)}.")
@@ -126,7 +128,7 @@ def emobox_rows(paths: Iterable[Path]) -> Iterator[tuple[str, str, str]]:
         UserError: a line that is none of EmoBox's.
     """
     for path in paths:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(decode_text(path)[0].splitlines(), start=1):
             if not line.strip():
                 continue
             try:
@@ -135,7 +137,9 @@ def emobox_rows(paths: Iterable[Path]) -> Iterator[tuple[str, str, str]]:
                 emotion = row["emo"] if "emo" in row else row["label"]
                 _, corpus, within = file.split("/", 2)  # downloads/<corpus>/
                 key = str(row.get("key") or within).removeprefix(f"{corpus}-")
-            except (ValueError, KeyError, TypeError, AttributeError):
+                if not isinstance(emotion, str) or "\0" in file:
+                    raise ValueError
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 raise UserError(
                     f"{path}, line {number}: expected a JSON object with wav (downloads/<corpus>/...) and emo."
                 ) from None

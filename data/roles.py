@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from data.csv_files import read_texts, with_numbers
 from data.utterance import NUMBERS
 
 ROLES = ("train", "validation", "test")
@@ -17,8 +18,8 @@ def fold_columns(splits: pd.DataFrame) -> list[str]:
 
 def read_splits(path: Path) -> pd.DataFrame:
     """Read a table of splits; empty roles stay empty strings, ratings and times become floats."""
-    splits = pd.read_csv(path, dtype=str, keep_default_na=False)
-    return splits.assign(**{column: pd.to_numeric(splits[column]) for column in NUMBERS if column in splits})
+    splits = read_texts(path, needed=["id"])
+    return with_numbers(splits, [column for column in NUMBERS if column in splits], path)
 
 
 def write_splits(splits: pd.DataFrame, path: Path) -> None:

@@ -338,7 +338,7 @@ def _read_sidecar(path: Path, sidecar: Path) -> dict:
         raise UserError(
             f"{sidecar}: missing; without it {path.name} cannot be trusted. Run `ser store repair`, then `dvc repro`."
         ) from None
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         pass
     raise UserError(
         f"{sidecar}: damaged; without it {path.name} cannot be trusted. Run `ser store repair`, then `dvc repro`."

@@ -3,15 +3,19 @@
 import csv
 import io
 import json
+import zipfile
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
+from pyarrow import parquet
 
 from data.digest import file_digest
 from data.errors import UserError, nearest
 from data.folder_listing import walk_files
 
 _SEPARATORS = (",", ";", "\t", "|")
+_UNQUESTIONED_ROWS = 10**7
+_UNQUESTIONED_BYTES, _MOST_RATIO = 2**26, 30  # of a workbook, unpacked; text shrinks to a tenth or so
 _ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".parquet", ".xlsx")
 
 
@@ -64,9 +68,9 @@ def read_table(path: Path) -> tuple[pd.DataFrame, list[str]]:
     elif ending == ".jsonl":
         table, notes = _read_json_lines(path), []
     elif ending == ".parquet":
-        table, notes = _read_with(pd.read_parquet, path), []
+        table, notes = _read_with(_read_parquet, path), []
     elif ending == ".xlsx":
-        table, notes = _read_with(pd.read_excel, path, dtype=object), []
+        table, notes = _read_with(_read_workbook, path), []
     else:
         raise UserError(f"{path}: expected a table that ends in {', '.join(_ENDINGS)}.")
     if table.empty:
@@ -86,7 +90,10 @@ def decode_text(path: Path) -> tuple[str, list[str]]:
     """
     content = path.read_bytes()
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16"), []
+        try:
+            return content.decode("utf-16"), []
+        except UnicodeDecodeError:
+            raise UserError(f"{path}: its text is cut: it begins as UTF-16. Save it as UTF-8.") from None
     try:
         return content.decode("utf-8-sig"), []
     except UnicodeDecodeError as error:
@@ -119,7 +126,7 @@ def _read_json_lines(path: Path) -> pd.DataFrame:
             continue
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
         if not isinstance(row, dict):
             raise UserError(f"{path}, line {number}: expected a JSON object.")
@@ -127,9 +134,25 @@ def _read_json_lines(path: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _read_with(read, path: Path, **how) -> pd.DataFrame:
+def _read_parquet(path: Path) -> pd.DataFrame:
+    rows = parquet.read_metadata(path).num_rows
+    if rows > max(_UNQUESTIONED_ROWS, path.stat().st_size):
+        raise ValueError(f"it claims {rows:,} rows in {path.stat().st_size:,} bytes")
+    return pd.read_parquet(path)
+
+
+def _read_workbook(path: Path) -> pd.DataFrame:
+    """Read the first sheet; a workbook is a zip, which may unpack to anything."""
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > _UNQUESTIONED_BYTES + _MOST_RATIO * path.stat().st_size:
+        raise ValueError(f"it unpacks to {unpacked:,} bytes, which is far more than a table of this size holds")
+    return pd.read_excel(path, dtype=object)
+
+
+def _read_with(read, path: Path) -> pd.DataFrame:
     try:
-        return read(path, **how)
+        return read(path)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path}: cannot be read: {str(error).strip().splitlines()[0]}") from None
     except (

@@ -1,13 +1,16 @@
 """What a task is: the parameters and corpora behind a table of splits, written beside it."""
 
-import json
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import model_serializer
+from pydantic import ValidationError, model_serializer
 
-from data.json_files import write_json
+from data.errors import UserError
+from data.json_files import read_json, write_json
 from data.settings import Settings
 from data.split_settings import SplitSettings
+
+_Description = TypeVar("_Description", bound=Settings)
 
 
 class CorpusDescription(Settings):
@@ -64,7 +67,7 @@ class TaskDescription(Settings):
 
 def read_task_description(path: Path) -> TaskDescription:
     """Read what `TaskDescription.write` wrote."""
-    return TaskDescription.model_validate_json(path.read_text())
+    return _validated(TaskDescription, read_json(path), path)
 
 
 def write_corpora(corpora: dict[str, CorpusDescription], path: Path) -> None:
@@ -74,4 +77,15 @@ def write_corpora(corpora: dict[str, CorpusDescription], path: Path) -> None:
 
 def read_corpora(path: Path) -> dict[str, CorpusDescription]:
     """Read what `write_corpora` wrote."""
-    return {name: CorpusDescription.model_validate(corpus) for name, corpus in json.loads(path.read_text()).items()}
+    return {name: _validated(CorpusDescription, corpus, path) for name, corpus in read_json(path).items()}
+
+
+def _validated(model: type[_Description], content: object, path: Path) -> _Description:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise UserError(
+            f"{path}: damaged: {where}: {problem['msg'].lower()}. Run `dvc repro`, or `dvc pull`."
+        ) from None

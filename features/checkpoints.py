@@ -5,12 +5,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.utils import logging as hub_logging
-from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
@@ -75,7 +73,9 @@ def load_checkpoint(settings: SslSettings) -> Checkpoint:
             checkpoint, revision=revision, config=config, output_loading_info=True, trust_remote_code=False
         )
         extractor = AutoFeatureExtractor.from_pretrained(checkpoint, revision=revision, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, UnpicklingError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # transformers and the libraries below it fail in many ways
         raise UserError(_why_not_loaded(checkpoint, error)) from error
     random = {*loading["missing_keys"], *map(str, loading["mismatched_keys"])} - _NEEDED_IN_TRAINING_ONLY
     random = sorted(name for name in random if not (is_whisper(config) and name.startswith("decoder.")))
@@ -121,7 +121,7 @@ def folder_digest(folder: Path) -> str:
 
 
 def _why_not_loaded(checkpoint: str, error: Exception) -> str:
-    reason = str(error).strip().splitlines()[0]
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if Path(checkpoint).exists() or checkpoint.startswith((".", "/")):
         return (
             f"checkpoint: cannot load the folder {checkpoint}: {reason} It needs config.json, "

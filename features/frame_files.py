@@ -8,6 +8,9 @@ import h5py
 import numpy as np
 import torch
 
+_NUMBERS = "fiu"  # kinds of elements
+_UNQUESTIONED, _MOST_RATIO = 2**26, 100  # bytes of frames; how far HDF5 may have compressed more than that
+
 
 def read_frames(path: Path, dataset: str | None = None) -> np.ndarray:
     """The frames in a file, memory-mapped where its format permits.
@@ -24,9 +27,13 @@ def read_frames(path: Path, dataset: str | None = None) -> np.ndarray:
     """
     try:
         values = _READERS[path.suffix](path, dataset)
+    except ValueError:
+        raise
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror or error}") from None
-    if values.dtype.kind not in "fiu":
+    except Exception as error:  # NumPy's, torch's and HDF5's readers fail in many ways
+        raise ValueError(f"is damaged: {_first_line(error)}") from None
+    if values.dtype.kind not in _NUMBERS:
         raise ValueError(f"holds values of type {values.dtype}, not numbers")
     if not 1 <= values.ndim <= 3 or 0 in values.shape:
         raise ValueError(f"has the shape {list(values.shape)}; expected [T, D], [L, T, D] or [D]")
@@ -66,7 +73,14 @@ def _read_hdf5(path: Path, dataset: str | None) -> np.ndarray:
             raise ValueError(f"holds {len(found)} datasets ({', '.join(found)}); name one: dataset")
         if dataset is not None and dataset not in found:
             raise ValueError(f"has no dataset {dataset!r}; there are {', '.join(found) or 'none'}")
-        return file[dataset or found[0]][()]
+        frames = file[dataset or found[0]]
+        if frames.is_virtual or frames.external:
+            raise ValueError("holds frames that are in other files; copy them into one")
+        if frames.dtype.kind not in _NUMBERS:
+            raise ValueError(f"holds values of type {frames.dtype}, not numbers")
+        if frames.nbytes > _UNQUESTIONED + _MOST_RATIO * path.stat().st_size:
+            raise ValueError(f"is damaged: it claims {frames.nbytes:,} bytes of frames")
+        return frames[()]
 
 
 def _first_line(error: Exception) -> str:

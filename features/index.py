@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from data.errors import UserError
-from data.json_files import write_json
+from data.json_files import read_json, write_json
 from data.not_wanted import why_not_wanted
 from data.shards import content_digest
 from data.table_files import table_digests
@@ -55,9 +55,7 @@ def describe_store(folder: Path, source: Path | None = None, recordings: Mapping
 def indexed_recordings(indexes: Iterable[Path]) -> dict[str, str]:
     """The folders of recordings that some index files name, and their digests."""
     return {
-        folder: digest
-        for index in sorted(indexes)
-        for folder, digest in json.loads(index.read_text()).get("recordings", {}).items()
+        folder: digest for index in sorted(indexes) for folder, digest in read_json(index).get("recordings", {}).items()
     }
 
 
@@ -66,7 +64,7 @@ def source_digest(source: Path, index: Path) -> str:
     nothing asks a colleague for them."""
     if source.exists() or not index.is_file():
         return digest_of_files(source)
-    return json.loads(index.read_text()).get("source") or digest_of_files(source)
+    return read_json(index).get("source") or digest_of_files(source)
 
 
 def digest_of_files(folder: Path) -> str:
@@ -77,7 +75,7 @@ def digest_of_files(folder: Path) -> str:
 
 def is_wanted(index: Path) -> bool:
     """Whether the corpus of an index file gets the set; true also where there is no such file."""
-    return not index.is_file() or json.loads(index.read_text()).get("wanted", True)
+    return not index.is_file() or read_json(index).get("wanted", True)
 
 
 def join_features(indexes: dict[str, Path], folder: Path, output: Path) -> None:
@@ -131,7 +129,7 @@ def _flat(recipe: dict, prefix: str = "") -> dict[str, str]:
         if isinstance(value, dict):
             flat |= _flat(value, f"{prefix}{key}.")
         else:
-            flat[prefix + key] = value[:12] if key == "weights" else str(value)
+            flat[prefix + key] = str(value)[:12] if key == "weights" else str(value)
     return flat
 
 
@@ -139,10 +137,11 @@ def _read_index(path: Path, name: SetName, output: Path) -> dict:
     try:
         index = json.loads(path.read_text())
         wanted = index["wanted"]
-        complete = not wanted or {"recipe", "shards", "skipped"} <= index.keys()
+        kinds = {"recipe": dict, "shards": dict, "skipped": list}
+        complete = not wanted or all(isinstance(index[name], kind) for name, kind in kinds.items())
     except FileNotFoundError:
         raise UserError(f"{output}: the features of {name.corpus} are missing ({path}). {name.how_to_get}") from None
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         complete = False
     if not complete:
         raise UserError(f"{path}: damaged. Restore it with git, or make it again: dvc repro --force {name.stage}")

@@ -407,7 +407,11 @@ def _joined_parts(folder: Path, verify: bool) -> list[_Part]:
             corpus: (folder / part["folder"], dict(part["shards"]), list(part["skipped"]))
             for corpus, part in sorted(listing.items())
         }
-    except (ValueError, KeyError, TypeError, AttributeError):
+        inside = Path(os.path.normpath(folder.parent))
+        for part_folder, digests, _ in listed.values():
+            if not all(Path(os.path.normpath(part_folder / file)).is_relative_to(inside) for file in digests):
+                raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UserError(f"{folder / JOINED}: damaged. Delete it, then `dvc repro`: rm {folder / JOINED}") from None
     parts = []
     for corpus, (part_folder, digests, skipped) in listed.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from data.errors import UserError, listed
+from data.json_files import read_json
 from features.encoder import AudioEncoder
 from features.extraction import recipe_of
 from features.kinds import open_encoder
@@ -46,10 +47,10 @@ def load_run(folder: Path) -> tuple[StandardisedHead, dict]:
     Raises:
         UserError: it is damaged, or written by a newer version.
     """
-    config = _read_json(folder / "config.json")
+    config = read_json(folder / "config.json")
     if config.get("format", _FORMAT) != _FORMAT:
         raise UserError(f"{folder / 'config.json'}: not a trained head of emocache: format {config['format']!r}.")
-    if config.get("format_version", _FORMAT_VERSION) > _FORMAT_VERSION:
+    if config.get("format_version", _FORMAT_VERSION) not in range(_FORMAT_VERSION + 1):
         raise UserError(
             f"{folder}: written by a newer emocache: its format is version {config['format_version']}, and this one "
             f"reads version {_FORMAT_VERSION}. Update emocache."
@@ -160,18 +161,11 @@ def _listed_files(folder: Path) -> set[Path]:
     """The files that a head's folder should hold, as far as predicting needs them."""
     if not (folder / _LIST).exists():
         return set()
-    files = [Path(file) for contents in _read_json(folder / _LIST).values() for file in contents.values()]
-    return {folder / file for file in files if file.name in _RUN_FILES}
-
-
-def _read_json(path: Path) -> dict:
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read: {error}. Run `dvc pull`, or copy it again.") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: damaged. Run `dvc pull`, or copy it again.")
-    return content
+        files = [Path(file) for contents in read_json(folder / _LIST).values() for file in contents.values()]
+    except (AttributeError, TypeError):
+        raise UserError(f"{folder / _LIST}: damaged. Run `dvc pull`, or copy it again.") from None
+    return {folder / file for file in files if file.name in _RUN_FILES}
 
 
 def _run_name(config: dict) -> str:

@@ -1,5 +1,6 @@
 """A pack as a zip, which may come from anyone: only what pack.json names is read, and never more than it says."""
 
+import errno
 import re
 import shutil
 import zipfile
@@ -72,7 +73,9 @@ def _opened(path: Path) -> Iterator[tuple[zipfile.ZipFile, str]]:
                     f"{path}: no {PACK_FILE} in this zip, so it is no packed model. `ser pack` writes them."
                 )
             yield archive, min(places, key=len).removesuffix(PACK_FILE)
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, NotImplementedError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a position before the beginning
+            raise
         raise UserError(f"{path}: this zip is damaged. Copy or download it again.") from error
 
 

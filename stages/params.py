@@ -1,5 +1,6 @@
 """params.yaml -> typed parameters, with errors a person can act on."""
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, get_args, get_origin
@@ -11,6 +12,8 @@ from ruamel.yaml.error import YAMLError
 from data.errors import UserError, nearest
 
 PARAMS_FILE = Path("params.yaml")
+
+_MOST_VALUES = 1_000_000
 
 
 def is_valid_key(name: str) -> bool:
@@ -48,9 +51,24 @@ def read_yaml(path: Path = PARAMS_FILE) -> dict:
         raise UserError(f"there is no {path}. Run this in the project's folder; `ser preset demo` makes one.") from None
     except YAMLError as error:
         raise invalid_yaml(str(path), error) from None
+    except (RecursionError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected sections such as corpora: and heads:.")
+    if _num_values(content, {}) > _MOST_VALUES:
+        raise UserError(f"{path}: more than {_MOST_VALUES:,} values, as anchors and aliases repeat them.")
     return content
+
+
+def _num_values(content, known: dict[int, float]) -> float:
+    """How many values there are, if all that aliases repeat is written out; infinitely many in a circle."""
+    if not isinstance(content, dict | list):
+        return 1
+    if id(content) not in known:
+        known[id(content)] = math.inf
+        parts = content.values() if isinstance(content, dict) else content
+        known[id(content)] = 1 + sum(_num_values(part, known) for part in parts)
+    return known[id(content)]
 
 
 def invalid_yaml(file: str, error: YAMLError) -> UserError:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -10,8 +11,10 @@ from torch import Tensor, nn
 from data.errors import UserError
 from models import HEADS
 from models.building import build_head
-from models.head import Head, HeadOutput
+from models.head import Head, HeadOutput, HeadSettings
 from models.layers import Standardise
+
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError)  # as files can make it
 
 
 class RatingScale(nn.Module):
@@ -88,10 +91,21 @@ def load_head(folder: Path) -> tuple[StandardisedHead, dict]:
         state = load_file(folder / "model.safetensors")
         speakers = len(config["speakers"]), config["training"]["speaker_classifier"]
         outputs = config["targets"] if "targets" in config else config["classes"]
-        head = build_head(settings, config["dimension"], len(outputs), len(config["layers"]), *speakers)
+        shape = config["dimension"], len(outputs), len(config["layers"]), *speakers
+        _check_shapes(settings, shape, state)
+        head = build_head(settings, *shape)
         ratings = RatingScale(state["ratings.mean"], state["ratings.deviation"]) if "targets" in config else None
         model = StandardisedHead(head, state["standardise.mean"], state["standardise.deviation"], ratings)
         model.load_state_dict(state)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, *_DAMAGED) as error:
         raise UserError(f"{folder}: cannot load this head: {error}. Run `dvc pull`, or train it again.") from error
     return model.eval(), config
+
+
+def _check_shapes(settings: HeadSettings, shape: tuple, state: dict[str, Tensor]) -> None:
+    """Refuse a config that claims another size than the weights have, before memory is reserved for it."""
+    with torch.device("meta"):
+        expected = build_head(settings, *shape).state_dict()
+    for name, tensor in expected.items():
+        if state[f"head.{name}"].shape != tensor.shape:
+            raise ValueError(f"{name} has the shape {list(state[f'head.{name}'].shape)}, not {list(tensor.shape)}")

@@ -5,6 +5,7 @@ attempt costs a fraction of a millisecond, and a library that takes the process 
 """
 
 import multiprocessing
+import os
 import resource
 import signal
 import time
@@ -92,6 +93,9 @@ class Isolation:
         most = size + self._megabytes * 2**20
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        silence = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):  # libraries in C talk about what they read
+            os.dup2(silence, stream)
         while True:
             try:
                 arguments = connection.recv()
