@@ -168,7 +168,7 @@ def label_utterances(manifest: pd.DataFrame, task: TaskSettings, name: str) -> p
     """
     labelled = candidates(manifest, task, name)
     labelled = labelled[labelled[target_columns(task, list(task.classes))].notna().all(axis="columns")]
-    absent = [name for name in task.classes if name not in set(labelled["label"])]
+    absent = [name for name in task.classes if name not in set(labelled["label"].unique())]
     if absent:
         raise UserError(
             f"tasks.{name}.classes: no utterance of {', '.join(absent)} is left in the manifest "
@@ -176,7 +176,7 @@ def label_utterances(manifest: pd.DataFrame, task: TaskSettings, name: str) -> p
         )
     if labelled.empty:
         raise UserError(f"tasks.{name}: no utterance is left that has a rating of {' and '.join(task.targets)}.")
-    if "corpus" in manifest and (unused := sorted(set(manifest["corpus"]) - set(labelled["corpus"]))):
+    if "corpus" in manifest and (unused := sorted(set(manifest["corpus"].unique()) - set(labelled["corpus"].unique()))):
         raise UserError(
             f"tasks.{name}: no utterance of {', '.join(unused)} is left; change where, or join fewer corpora."
         )

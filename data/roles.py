@@ -35,4 +35,4 @@ def shared_speakers(speakers: pd.Series, roles: pd.Series) -> list[str]:
 
 def speakers_also_in(speakers: pd.Series, roles: pd.Series, role: str, others: Sequence[str]) -> list[str]:
     """The speakers of a role that in the same fold also play one of the others; unknown ones do not count."""
-    return sorted(set(speakers[roles == role]) & set(speakers[roles.isin(others)]) - {""})
+    return sorted(set(speakers[roles == role].unique()) & set(speakers[roles.isin(others)].unique()) - {""})

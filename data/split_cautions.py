@@ -68,11 +68,11 @@ def _omissions(splits: pd.DataFrame) -> list[Caution]:
     speakers, dialogs = splits["speaker"], splits["dialog"]
     left_out, training, reason = [], [], ""
     for column in columns:
-        absent = ~speakers.isin(speakers[splits[column] != ""])
+        absent = ~speakers.isin(speakers[splits[column] != ""].unique())
         if absent.any():
             left_out.append(speakers[absent].nunique())
             training.append(speakers[splits[column] == "train"].nunique())
-            if set(dialogs[absent]) & set(dialogs[splits[column] == "validation"]) - {""}:
+            if set(dialogs[absent].unique()) & set(dialogs[splits[column] == "validation"].unique()) - {""}:
                 reason = " (the validation speaker's dialogue partner leaves training)"
     if left_out:
         text = (
@@ -89,7 +89,8 @@ def _sentences(splits: pd.DataFrame) -> list[Caution]:
     if (splits["text"] == "").mean() > 0.5:
         text = "Most utterances have no transcript, so sentences shared by training and test cannot be counted."
         found.append(Caution(kind=Kind.NO_TRANSCRIPTS, text=text))
-    shares = [_shared_sentences(splits["text"], splits[column]) for column in fold_columns(splits)]
+    sentences = normalise(splits["text"])
+    shares = [_shared_sentences(sentences, splits[column]) for column in fold_columns(splits)]
     if max(shares) >= _SHARED_SENTENCES:
         text = (
             f"Shared sentences: {np.mean(shares):.0%} of the test utterances are of a sentence that is also in "
@@ -141,7 +142,7 @@ def _absent_classes(splits: pd.DataFrame, classes: Sequence[str]) -> list[Cautio
     found = []
     for column in fold_columns(splits):
         for role in ROLES:
-            present = set(splits["label"][splits[column] == role])
+            present = set(splits["label"][splits[column] == role].unique())
             absent = [name for name in classes if name not in present]
             if present and absent:
                 found.append(Caution(kind=Kind.ABSENT_CLASS, text=f"{column}: no {', '.join(absent)} in {role}."))
@@ -150,7 +151,7 @@ def _absent_classes(splits: pd.DataFrame, classes: Sequence[str]) -> list[Cautio
 
 def _classes_of_corpora(splits: pd.DataFrame, classes: Sequence[str]) -> list[Caution]:
     """Classes that only some of the corpora have on which a fold trains: there the recording gives the emotion away."""
-    trained_on = [set(splits["corpus"][splits[column] == "train"]) for column in fold_columns(splits)]
+    trained_on = [set(splits["corpus"][splits[column] == "train"].unique()) for column in fold_columns(splits)]
     together = set().union(*(corpora for corpora in trained_on if len(corpora) > 1))
     present = splits[splits["corpus"].isin(together)].groupby("corpus")["label"].unique().map(set)
     without = {corpus: [name for name in classes if name not in own] for corpus, own in present.items()}
@@ -169,14 +170,13 @@ def _range(counts: list[int]) -> str:
 
 
 def _shares_dialogs(dialogs: pd.Series, roles: pd.Series) -> bool:
-    tested = set(dialogs[roles == "test"]) - {""}
+    tested = set(dialogs[roles == "test"].unique()) - {""}
     return bool(dialogs[roles.isin(["train", "validation"])].isin(tested).any())
 
 
-def _shared_sentences(texts: pd.Series, roles: pd.Series) -> float:
+def _shared_sentences(sentences: pd.Series, roles: pd.Series) -> float:
     """The share of test utterances whose sentence is also in training; greetings and the like do not count."""
-    sentences = normalise(texts)
-    fixed = sentences.str.fullmatch(r"[a-z]\d+") | (sentences.str.count(r"\s+") >= 3)
-    training = set(sentences[fixed & (roles == "train")])
-    test = sentences[roles == "test"]
-    return float((fixed[roles == "test"] & test.isin(training)).mean())
+    different = pd.Series(sentences.unique())
+    fixed = different[different.str.fullmatch(r"[a-z]\d+") | (different.str.count(r"\s+") >= 3)]
+    training = sentences[roles == "train"].unique()
+    return float(sentences[roles == "test"].isin(fixed[fixed.isin(training)]).mean())
