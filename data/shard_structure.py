@@ -69,7 +69,7 @@ def read_structure(path: Path, check_attributes: Callable[[dict], None]) -> Stru
         UserError: it is no HDF5 file, or none that this project writes.
     """
     try:
-        with closing(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY)) as file:
+        with closing(h5py.h5f.open(os.fsencode(path), h5py.h5f.ACC_RDONLY, _without_locks())) as file:
             layouts = {name.decode(): _layout(file, name) for name in file}
             _check_heaps(path, layouts.values())
             attributes = dict(_attribute(file, index) for index in range(h5py.h5a.get_num_attrs(file)))
@@ -82,6 +82,13 @@ def read_structure(path: Path, check_attributes: Callable[[dict], None]) -> Stru
             f"{path}: damaged, although its SHA-256 is right: {_in_one_line(error)}. "
             "Delete it and its sidecar, then `dvc repro` (or `dvc pull`)."
         ) from None
+
+
+def _without_locks() -> h5py.h5p.PropFAID:
+    """How to open a file: without locking it, as NFS may have no locks, and as files are never changed in place."""
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    access.set_file_locking(False, True)
+    return access
 
 
 class _UnsoundError(Exception):

@@ -1,5 +1,6 @@
 """What all stages share at their outer edge: the error line, the lock, the exit status."""
 
+import errno
 import fcntl
 import os
 import sys
@@ -12,6 +13,8 @@ from data.errors import UserError
 from data.processes import end_with_parent
 from stages import PARENT_PROCESS
 from stages.layout import ARTIFACTS
+
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # of NFS, mounted without them
 
 
 def run_stage(stage: Callable, *arguments: str) -> None:
@@ -50,7 +53,7 @@ def readable_errors(debug: bool = False, resumed_by: str | None = "dvc repro") -
 
 @contextmanager
 def only_one(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock while writing below artifacts/.
+    """Hold an exclusive lock while writing below artifacts/; where the file system has none, warn and go on.
 
     Raises:
         UserError: another process holds it, naming its process id.
@@ -65,6 +68,14 @@ def only_one(path: Path) -> Iterator[None]:
                 f"another stage is writing to {path.parent}/ (process {holder}). "
                 f"Wait for it to end, or end it: kill {holder}"
             ) from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            print(
+                f"warning: the file system of {path.parent}/ has no locks. Make sure that only one `dvc repro` runs in "
+                "this folder at a time (docs/sharing.md).",
+                file=sys.stderr,
+            )
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

@@ -1,5 +1,6 @@
 """Finished pieces survive what clears outputs away; unfinished ones are never taken for finished."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -110,3 +111,15 @@ def test_two_stages_do_not_write_side_by_side():
         pass
     with only_one(Path("lock")):
         pass
+
+
+def test_where_the_file_system_has_no_locks_a_stage_warns_and_runs(monkeypatch, capsys):
+    """As on NFS without its lock service; no such file system can be mounted in a test."""
+
+    def refuse(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with only_one(Path("lock")):
+        pass
+    assert "Make sure that only one `dvc repro` runs" in capsys.readouterr().err
