@@ -38,7 +38,7 @@ corpus = typer.Typer(help="Corpora: what is in one, and what may be wrong with i
 app.add_typer(corpus, name="corpus", rich_help_panel=_PIPELINE)
 app.add_typer(heads)
 _FEATURES = ARTIFACTS / "features"
-_OF_A_PROJECT = {"check", "corpus", "grid", "preset", "reproduce", "score", "store"}
+_OF_A_PROJECT = {"check", "corpus", "fetch", "grid", "preset", "reproduce", "score", "store"}
 
 
 @app.callback()
@@ -193,6 +193,24 @@ def score(
     from app.scoring import score as score_predictions  # imports matplotlib
 
     print(f"report: {score_predictions(file, name, task)}")
+
+
+@app.command(
+    rich_help_panel=_PIPELINE,
+    epilog=examples("ser fetch", "ser fetch gru --dry-run", "ser fetch linear gru --no-weights"),
+)
+def fetch(
+    heads: Annotated[list[str] | None, typer.Argument(metavar="[HEAD]...", help="By default all heads.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Fetch nothing; list what is needed, and sizes.")] = False,
+    no_weights: Annotated[
+        bool, typer.Option("--no-weights", help="Leave out encoders, which only extract and new recordings need.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch what heads need offline: features, splits, weights; exit status 1 if some is missing."""
+    from app.fetch import fetch as fetch_needs  # imports torch
+
+    fetch_needs(heads or [], dry_run=dry_run, with_weights=not no_weights, as_json=as_json)
 
 
 @corpus.command(

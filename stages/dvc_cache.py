@@ -84,6 +84,13 @@ class DvcCache:
         """The MD5 of an output that dvc.lock names; of a folder, its listing's."""
         return self._locked.get(output.as_posix())
 
+    def has_output(self, output: Path) -> bool:
+        """Whether the cache has all of an output that dvc.lock names, a file or a folder."""
+        if listing := self._locked_listings.get(output.as_posix()):
+            return _complete(self._files_of(listing))
+        digest = self._locked.get(output.as_posix())
+        return bool(self.root and digest) and (self.root / digest[:2] / digest[2:]).is_file()
+
     @property
     def is_shared(self) -> bool:
         """Whether the cache is outside of this project's folder, where others use it, too."""
