@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
+from app.dvc_lock import DVC_LOCK, LockedStage, parse_lock
 from data.errors import UserError
 from stages.elsewhere import committed
 from stages.layout import features_folder, features_index
@@ -23,7 +22,6 @@ class CommittedFeatures:
         feature_set, corpus: its names.
         stage: the stage that makes and pulls it.
         listing: the MD5 that names the list of its files, ``<digest>.dir``.
-        num_files, size: what dvc.lock says of all of its files; the size is in bytes.
         recipe: what determines its content.
         utterances: how many there are.
         shards: the shards' files.
@@ -36,8 +34,6 @@ class CommittedFeatures:
     corpus: str
     stage: str
     listing: str
-    num_files: int
-    size: int
     recipe: dict
     utterances: int
     shards: list[str]
@@ -57,25 +53,24 @@ def committed_features() -> list[CommittedFeatures]:
     Raises:
         UserError: the last commit has no dvc.lock, or it names no features.
     """
-    lock = committed(Path("dvc.lock"))
+    lock = committed(DVC_LOCK)
     if lock is None:
         raise UserError(
             "the last commit has no dvc.lock, which names the shared features. Whoever has run the pipeline: "
             "git add dvc.lock index && git commit, then `dvc push`"
         )
-    features = sorted(_features(YAML(typ="safe").load(lock.decode()) or {}), key=lambda one: one.name)
+    features = sorted(_features(parse_lock(lock.decode())), key=lambda one: one.name)
     if not features:
         raise UserError("the dvc.lock of the last commit names no features yet. Run `dvc repro`, and commit dvc.lock.")
     return features
 
 
-def _features(lock: dict) -> Iterator[CommittedFeatures]:
-    for stage, entry in lock.get("stages", {}).items():
+def _features(lock: dict[str, LockedStage]) -> Iterator[CommittedFeatures]:
+    for stage, locked in lock.items():
         if not stage.startswith(_EXTRACT):
             continue
         corpus, _, feature_set = stage.removeprefix(_EXTRACT).partition("-")
-        outputs = {output["path"]: output for output in entry.get("outs", [])}
-        output = outputs.get(features_folder(corpus, feature_set).as_posix())
+        output = locked.outputs.get(features_folder(corpus, feature_set).as_posix())
         path = features_index(corpus, feature_set)
         index = json.loads(committed(path) or "{}")
         if output is None or not index.get("wanted", True):
@@ -85,21 +80,18 @@ def _features(lock: dict) -> Iterator[CommittedFeatures]:
             feature_set=feature_set,
             corpus=corpus,
             stage=stage,
-            listing=output["md5"],
-            num_files=output.get("nfiles", 0),
-            size=output.get("size", 0),
+            listing=output.md5,
             recipe=index.get("recipe", {}),
             utterances=index.get("utterances", 0),
             shards=sorted(index.get("shards", {})),
             pieces=index.get("pieces", {}),
-            made_with=_made_with(entry, feature_set),
+            made_with=_made_with(locked.params.get(f"features.{feature_set}", {})),
             author=author,
             date=date,
         )
 
 
-def _made_with(entry: dict, feature_set: str) -> str:
-    settings = entry.get("params", {}).get("params.yaml", {}).get(f"features.{feature_set}", {})
+def _made_with(settings: dict) -> str:
     made_with = settings.get("checkpoint") or settings.get("source") or settings.get("kind", "")
     return f"{made_with} at {settings['revision']}" if settings.get("revision") else made_with
 

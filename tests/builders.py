@@ -412,12 +412,12 @@ class Project:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "state")
 
-    def run(self, *command: str, ok: bool = True) -> str:
-        """Run a command here and return what it printed."""
+    def run(self, *command: str, ok: bool | None = True) -> str:
+        """Run a command here and return what it printed; it must succeed, or fail where ``ok`` is false."""
         done = subprocess.run(
             command, cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
-        if ok != (done.returncode == 0):
+        if ok not in (None, done.returncode == 0):
             raise AssertionError(f"{' '.join(command)}: exit status {done.returncode}\n{done.stdout}")
         return done.stdout
 

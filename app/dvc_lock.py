@@ -1,0 +1,47 @@
+"""dvc.lock: which files every stage has made, of which parameters."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+DVC_LOCK = Path("dvc.lock")
+
+
+@dataclass(frozen=True)
+class LockedOutput:
+    """A file or folder that a stage has made.
+
+    Attributes:
+        path: where it is.
+        md5: of the file; of a folder, of the list of its files, with ``.dir``.
+        size: of all files, in bytes.
+    """
+
+    path: str
+    md5: str
+    size: int
+
+
+@dataclass(frozen=True)
+class LockedStage:
+    """A stage as it last ran.
+
+    Attributes:
+        outputs: by path.
+        params: key of params.yaml -> value.
+    """
+
+    outputs: dict[str, LockedOutput]
+    params: dict
+
+
+def parse_lock(text: str) -> dict[str, LockedStage]:
+    """The stages in a dvc.lock, by name."""
+    stages = (YAML(typ="safe").load(text) or {}).get("stages", {})
+    return {name: _stage(entry) for name, entry in stages.items()}
+
+
+def _stage(entry: dict) -> LockedStage:
+    outputs = [LockedOutput(one["path"], one.get("md5", ""), one.get("size", 0)) for one in entry.get("outs", [])]
+    return LockedStage({one.path: one for one in outputs}, entry.get("params", {}).get("params.yaml", {}))
