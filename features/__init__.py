@@ -9,7 +9,8 @@
   `checkpoints` (a pretrained encoder on disk, in the hub's cache, or of random weights; what names its weights),
   `pretrained` (what such encoders share), `waveform_encoder` (HuBERT and kin: `hubert` computes HuBERT and wav2vec 2.0
   with `products`, `transformers_model` any other), `whisper_encoder` (Whisper's),
-  `current` (whether a local checkpoint still holds the weights that features were made with)
+  `current` (whether a local checkpoint still holds the weights that features were made with),
+  `weights` (whether the hub's weights are here, and fetching them ahead of time)
 - `mfcc`, `logmel`: mel-frequency cepstral coefficients and mel bands, librosa's; `mel` is what they share
 - `extraction`: a shard of clips -> a shard of frames (``extract_shard``), in one process; `shared_extraction`: shards
   by every core or card; their parts: `batches` (clips that are encoded together), `overlap` (reading and writing while
