@@ -185,7 +185,7 @@ class _Pool:
         left = len(self._idle) + len(self._busy) + len(self._free)
         if left == 0:
             self._free.append(worker.place)
-        self._on_lost(f"{what_happened}; going on with {max(1, left)} of them")
+        self._on_lost(f"{what_happened}; going on with {f'{left} processes' if left > 1 else '1 process'}")
         return worker.attempt
 
 
