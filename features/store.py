@@ -25,6 +25,7 @@ from data.errors import UserError
 from data.not_wanted import why_not_wanted
 from data.shards import Shard, content_digest, sidecar_path
 from data.skipped import skipped_ids
+from data.verification import verify_seals
 from features.locations import Location, Locations
 from features.quantisation import quantise, restore
 from features.shard_contents import layer_name, layer_rows, open_features
@@ -112,6 +113,7 @@ class FeatureSet:
     Args:
         folder: ``artifacts/features/<set>/<corpus>``, or ``artifacts/features/<set>/<joined>``.
         verify: read every file once and compare its SHA-256; workers of a process that did may leave it out.
+        known: a file that keeps which files were read, by which large sets are verified in turn (`data.verification`).
 
     Attributes:
         locations: where every clip's frames are, by its key.
@@ -121,13 +123,13 @@ class FeatureSet:
             an utterance that is in two shards; or a part of a joined set that is missing, or not what was joined.
     """
 
-    def __init__(self, folder: Path, verify: bool = True):
+    def __init__(self, folder: Path, verify: bool = True, known: Path | None = None):
         self.folder = folder
         self.name = SetName.of(folder)
         if (folder / JOINED).exists():
-            self._parts = _joined_parts(folder, verify)
+            self._parts = _joined_parts(folder, verify, known)
         elif paths := sorted(folder.glob("*.h5")):
-            shards = [open_features(path, verify) for path in paths]
+            shards = _open_shards(paths, verify, known)
             self._parts = [_Part(self.name, "", shards, skipped_ids(folder))]
         elif why_not_wanted(folder):
             raise UserError(f"{folder}: {self.name.not_wanted}")
@@ -399,7 +401,14 @@ class FeatureSet:
         return list(dict.fromkeys(shard.path.parent for shard in self.shards))
 
 
-def _joined_parts(folder: Path, verify: bool) -> list[_Part]:
+def _open_shards(paths: Sequence[Path], verify: bool, known: Path | None) -> list[Shard]:
+    """Shards of features, all verified before HDF5 sees the first."""
+    if verify:
+        verify_seals(paths, known)
+    return [open_features(path, verify=False) for path in paths]
+
+
+def _joined_parts(folder: Path, verify: bool, known: Path | None) -> list[_Part]:
     """The parts of a joined set, checked to be those that were joined."""
     try:
         listing = json.loads((folder / JOINED).read_text())
@@ -416,7 +425,7 @@ def _joined_parts(folder: Path, verify: bool) -> list[_Part]:
     parts = []
     for corpus, (part_folder, digests, skipped) in listed.items():
         name = SetName(folder.absolute().parent.name, corpus)
-        shards = []
+        paths = []
         for file, digest in sorted(digests.items()):
             path = Path(os.path.normpath(part_folder / file))
             if not (path.exists() and sidecar_path(path).exists()):
@@ -426,7 +435,8 @@ def _joined_parts(folder: Path, verify: bool) -> list[_Part]:
                     f"{path}: these are not the features that {folder / JOINED} lists. Run `dvc pull {name.stage}` for "
                     f"those, or `dvc repro {name.stage}` and then `dvc repro` to join what is here now."
                 )
-            shards.append(open_features(path, verify))
+            paths.append(path)
+        shards = _open_shards(paths, verify, known)
         parts.append(_Part(name, f"{corpus}:", shards, skipped))
     return parts
 

@@ -26,7 +26,7 @@ def main(name: str) -> None:
     keep_to_one_thread()
     params = read_params()
     head = params.head(name)
-    features = FeatureSet(features_folder(head.corpus, head.feature_set))
+    features = FeatureSet(features_folder(head.corpus, head.feature_set), known=ARTIFACTS / ".verified")
     check_checkpoint(params.features[head.feature_set], features, ARTIFACTS / ".encoders")
     features.check_layers(head.settings.choose_layers(features.layers))
     splits = read_usable_splits(head.task, features)
