@@ -13,7 +13,6 @@ from torch.nn import functional
 from transformers import PretrainedConfig
 
 from features.products import GroupedConvolution, Product
-from features.waveform_encoder import Geometry
 
 
 @dataclass
@@ -46,7 +45,7 @@ class BareProducts:
             rows = (rows - kernel) // stride + 1
             self._linear(rows, kernel * channels, outputs)
             channels = outputs
-        frames = Geometry.of(config).num_frames(self.num_samples)
+        frames = rows
         self._linear(frames, channels, dimension)
         self._positions(frames, dimension, config.num_conv_pos_embeddings, config.num_conv_pos_embedding_groups)
         for _ in range(config.num_hidden_layers):

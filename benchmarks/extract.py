@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--batch", type=int, default=2, help="clips per batch, beside the limit")
+    parser.add_argument("--batch", type=int, default=1, help="clips per batch, beside the limit")
     parser.add_argument("--limit", action="store_true", help="only compare with the bare matrix products")
     arguments = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

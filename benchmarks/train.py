@@ -23,7 +23,7 @@ from features.checkpoints import untrained_hubert
 from features.store import FeatureSet
 from models import HEADS
 from models.building import build_head
-from models.head import View
+from models.head import HeadSettings, View
 from training.batches import (
     MappedFrames,
     MomentFrames,
@@ -77,9 +77,11 @@ def main() -> None:
         shutil.rmtree(folder)
 
 
-def make_job(features: FeatureSet, head: str, clips: int, device: torch.device, **changes) -> FoldJob:
+def make_job(
+    features: FeatureSet, head: str, clips: int, device: torch.device, settings: HeadSettings | None = None, **changes
+) -> FoldJob:
     """Train on some clips of a store; nothing is validated."""
-    settings = HEADS[HEAD_SETTINGS[head]["model"]][0](**HEAD_SETTINGS[head])
+    settings = settings or HEADS[HEAD_SETTINGS[head]["model"]][0](**HEAD_SETTINGS[head])
     how = TrainingSettings(**{"epochs": 1, **PLAIN, **(ENHANCED if head == "enhanced_gru" else {}), **changes})
     ids = list(features.locations)[:clips]
     people = Utterances(
