@@ -72,7 +72,7 @@ def _features(lock: dict[str, LockedStage]) -> Iterator[CommittedFeatures]:
         corpus, _, feature_set = stage.removeprefix(_EXTRACT).partition("-")
         output = locked.outputs.get(features_folder(corpus, feature_set).as_posix())
         path = features_index(corpus, feature_set)
-        index = json.loads(committed(path) or "{}")
+        index = _read(path)
         if output is None or not index.get("wanted", True):
             continue
         author, date = _last_change(path)
@@ -89,6 +89,17 @@ def _features(lock: dict[str, LockedStage]) -> Iterator[CommittedFeatures]:
             author=author,
             date=date,
         )
+
+
+def _read(path: Path) -> dict:
+    """An index file of the last commit; empty where it has none."""
+    try:
+        index = json.loads(committed(path) or "{}")
+    except (ValueError, RecursionError):
+        index = None
+    if not isinstance(index, dict):
+        raise UserError(f"{path}: damaged in the last commit. Make it again: dvc repro --force extract")
+    return index
 
 
 def _made_with(settings: dict) -> str:

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from data.errors import UserError
 
 DVC_LOCK = Path("dvc.lock")
 
@@ -37,9 +40,16 @@ class LockedStage:
 
 
 def parse_lock(text: str) -> dict[str, LockedStage]:
-    """The stages in a dvc.lock, by name."""
-    stages = (YAML(typ="safe").load(text) or {}).get("stages", {})
-    return {name: _stage(entry) for name, entry in stages.items()}
+    """The stages in a dvc.lock, by name.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        stages = (YAML(typ="safe").load(text) or {}).get("stages", {})
+        return {name: _stage(entry) for name, entry in stages.items()}
+    except (YAMLError, AttributeError, KeyError, TypeError, RecursionError):
+        raise UserError(f"{DVC_LOCK}: damaged. Restore it with git: git checkout {DVC_LOCK}") from None
 
 
 def _stage(entry: dict) -> LockedStage:

@@ -84,7 +84,13 @@ class Remote:
             content = self._ask(lambda: self._files.fs.cat_file(path), missing=FileNotFoundError)
         except FileNotFoundError:
             return None
-        return {entry["relpath"]: entry["md5"] for entry in json.loads(content)}
+        try:
+            return {str(entry["relpath"]): str(entry["md5"]) for entry in json.loads(content)}
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise UserError(
+                f"the remote {self.described}: {path} is damaged. Delete it there, and let whoever has the features "
+                "push them again."
+            ) from None
 
     @cached_property
     def _files(self):

@@ -69,7 +69,9 @@ def _indexed_pieces(output: Path, cache: DvcCache) -> set[str]:
     content, locked = committed(index), cache.locked_digest(index)
     if content is None or hashlib.md5(content, usedforsecurity=False).hexdigest() != locked:
         return set()
-    return set(json.loads(content).get("pieces", {}).values())
+    with suppress(ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        return set(json.loads(content)["pieces"].values())
+    return set()  # an index of an older version, or a damaged one
 
 
 def _discarded() -> set[str]:
