@@ -16,7 +16,7 @@ from data.errors import UserError
 from stages.dvc_cache import DvcCache
 from stages.layout import ARTIFACTS, INDEX
 
-_DISCARDED = ARTIFACTS / ".discarded"  # pieces that may be made again although dvc.lock names them, one a line
+_DISCARDED = ARTIFACTS / ".to-be-made"  # pieces that may be made again although dvc.lock names them, one a line
 
 
 def check_not_elsewhere(output: Path, missing: Iterable[Sequence[str]], cache: DvcCache) -> None:
