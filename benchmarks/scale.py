@@ -33,13 +33,13 @@ def main() -> None:
             write_project(project, arguments.rows, arguments.files)
         measured = {}
         for name in arguments.steps:
-            measured[name] = _run(name, project)
+            measured[name] = run_step(name, project)
             seconds, cpu, megabytes = measured[name].values()
             print(f"{name:<24}{seconds:>9.2f} s{cpu:>9.2f} s of CPU{megabytes:>9,.0f} MB", flush=True)
     report("scale", rows=arguments.rows, files=arguments.files, steps=measured)
 
 
-def _run(name: str, project: Path) -> dict[str, float]:
+def run_step(name: str, project: Path) -> dict[str, float]:
     """A step in a process of its own."""
     command = [sys.executable, "-P", "-m", "benchmarks.scale_steps", name]
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}

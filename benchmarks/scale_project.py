@@ -18,7 +18,7 @@ from data.json_files import write_json
 from data.manifest import read_manifest
 from data.manifest_folder import MANIFEST
 from features.index import describe_store
-from features.store import FeatureWriter
+from features.writing import FeatureWriter
 
 HEAD = "linear"
 RATE, SECONDS = 8000, 0.1  # of the recordings; of an utterance
