@@ -34,13 +34,13 @@ class Engine:
 
 
 @contextmanager
-def opened_engine(runtime: RuntimeSettings, num_tasks: int, seconds: float = math.inf) -> Iterator[Engine]:
+def opened_engine(runtime: RuntimeSettings, num_tasks: int = 1, seconds: float = math.inf) -> Iterator[Engine]:
     """The engine that the parameters ask for.
 
     Args:
         runtime: the parameters.
-        num_tasks: how many tasks it will get.
-        seconds: how long all tasks take in one process, where that is known to be short.
+        num_tasks: how many tasks it will get on this machine.
+        seconds: how long they take in one process, where that is known to be short.
 
     Raises:
         UserError: there is no such device, or no cluster.

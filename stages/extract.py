@@ -2,8 +2,11 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from data.json_files import write_json
@@ -12,6 +15,7 @@ from data.not_wanted import mark_not_wanted, why_not_wanted
 from data.shards import Shard
 from data.skipped import copy_skipped
 from engines.local import keep_to_one_thread
+from features.cluster_extraction import compute_type_on, extract_on_cluster
 from features.device import all_like
 from features.encoder import Encoder
 from features.extraction import ShardJob, content_of, open_shards
@@ -21,6 +25,7 @@ from features.settings import KindSettings
 from features.shared_extraction import Cost, choose_workers, extract_on_devices, extract_shards
 from features.store import FeatureSet
 from stages.donors import Donors
+from stages.engine import Engine, opened_engine
 from stages.layout import ARTIFACTS, clips_folder, features_folder, features_index
 from stages.pieces import Piece, fingerprint, make_pieces
 from stages.running import run_stage
@@ -34,21 +39,27 @@ def main(corpus: str, feature_set: str) -> None:
         mark_not_wanted(output, reason)
         print(f"extract {feature_set} of {corpus}: nothing to do: {reason}")
     else:
-        _extract(corpus, feature_set)
+        runtime = read_params().runtime
+        with opened_engine(runtime) if runtime.engine == "ray" else nullcontext() as cluster:
+            _extract(corpus, feature_set, cluster)
     source = read_params().features[feature_set].source_folder(feature_set, corpus)
     write_json(features_index(corpus, feature_set), describe_store(output, source, _recordings(feature_set)))
 
 
-def _extract(corpus: str, feature_set: str) -> None:
+def _extract(corpus: str, feature_set: str, cluster: Engine | None) -> None:
     params = read_params()
     settings, runtime = params.features[feature_set], params.runtime
     source, output = clips_folder(corpus, feature_set), features_folder(corpus, feature_set)
     name, measured = f"extract {feature_set} of {corpus}", ARTIFACTS / "measured/features" / feature_set / corpus
     keep_to_one_thread()
     folder = settings.source_folder(feature_set, corpus)
-    encoder = open_encoder(settings, runtime.choose_device(), folder)
+    encoder = open_encoder(settings, torch.device("cpu") if cluster else runtime.choose_device(), folder)
+    device, compute_type = encoder.device.type, encoder.compute_type
+    if cluster:
+        device = cluster.device
+        compute_type = compute_type_on(device, settings, folder, cluster.run)
     shards = open_shards(source, encoder)
-    wanted = [_alternatives(settings, encoder, clips) for clips in shards]
+    wanted = [_alternatives(settings, encoder, clips, compute_type) for clips in shards]
     clips_of = {piece: clips for clips, pieces in zip(shards, wanted, strict=True) for piece in pieces}
     encoded = 0
 
@@ -57,9 +68,14 @@ def _extract(corpus: str, feature_set: str) -> None:
         donors = Donors(output)
         jobs = {_job(piece, clips_of[piece], donors): piece for piece in missing}
         total = sum(len(job.clips.ids) for job in jobs)
-        description = f"{name} in {encoder.compute_type} on {encoder.device.type}"
-        with tqdm(total=total, desc=description, unit="clip") as bar:
-            for job, cost in _run(list(jobs), settings, encoder, folder, runtime, bar):
+        with tqdm(total=total, desc=f"{name} in {compute_type} on {device}", unit="clip") as bar:
+            if cluster:
+                run = partial(cluster.run, on_progress=bar.update, on_lost=bar.write)
+                size = {"batch_size": _batch_size(runtime)}
+                running = extract_on_cluster(list(jobs), settings, folder, device, compute_type, run, **size)
+            else:
+                running = _run(list(jobs), settings, encoder, folder, runtime, bar)
+            for job, cost in running:
                 encoded += cost["clips"]
                 write_measurement(measured / f"{job.path.stem}.json", job.fingerprint, **cost)
                 yield jobs[job]
@@ -85,13 +101,16 @@ def _run(
     runtime: RuntimeSettings,
     bar: tqdm,
 ) -> Iterator[tuple[ShardJob, Cost]]:
-    """Extract shards on every core or card; ``folder`` is where frames are read from, if they are."""
-    how = {"batch_size": None if runtime.batch_size == "auto" else runtime.batch_size}
-    how |= {"on_clips": bar.update, "on_lost": bar.write}
+    """Extract shards on every core or card of this machine; ``folder`` is where frames are read from, if they are."""
+    how = {"batch_size": _batch_size(runtime), "on_clips": bar.update, "on_lost": bar.write}
     asked = None if runtime.workers == "auto" else runtime.workers
     if encoder.device.type == "cpu":
         return extract_shards(jobs, settings, encoder, workers=choose_workers(jobs, asked), **how)
     return extract_on_devices(jobs, settings, encoder, folder, all_like(encoder.device)[:asked], **how)
+
+
+def _batch_size(runtime: RuntimeSettings) -> int | None:
+    return None if runtime.batch_size == "auto" else runtime.batch_size
 
 
 def _recordings(feature_set: str) -> dict[str, str]:
@@ -101,10 +120,10 @@ def _recordings(feature_set: str) -> dict[str, str]:
     return {folder: digest for digest, folder in lines if digest != "not here"}
 
 
-def _alternatives(settings: KindSettings, encoder: Encoder, clips: Shard) -> list[Piece]:
-    """The pieces that would do for a shard: one per compute type that is permitted, this machine's own first."""
+def _alternatives(settings: KindSettings, encoder: Encoder, clips: Shard, own: str) -> list[Piece]:
+    """The pieces that would do for a shard: one per compute type that is permitted, the one that is used here first."""
     content = fingerprint(stage="extract", **content_of(settings, encoder, clips))
-    return [Piece(content, variant=name) for name in settings.compute_types(encoder.compute_type)]
+    return [Piece(content, variant=name) for name in settings.compute_types(own)]
 
 
 if __name__ == "__main__":

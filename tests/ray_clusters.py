@@ -6,18 +6,18 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def ray_cluster(nodes: int = 2) -> Iterator:
-    """Start nodes of one core each; `ray.cluster_utils.Cluster`, named in ``RAY_ADDRESS`` meanwhile."""
+def ray_cluster(cores: tuple[int, ...] = (1, 1)) -> Iterator:
+    """Start nodes with some cores each; `ray.cluster_utils.Cluster`, named in ``RAY_ADDRESS`` meanwhile."""
     before = dict(os.environ)
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # nodes on loopback, also on Linux
     os.environ["RAY_AUTH_MODE"] = "disabled"
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": cores[0], "include_dashboard": False})
     try:
-        for _ in range(nodes - 1):
-            cluster.add_node(num_cpus=1)
+        for count in cores[1:]:
+            cluster.add_node(num_cpus=count)
         os.environ["RAY_ADDRESS"] = cluster.address
         yield cluster
     finally:

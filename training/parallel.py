@@ -1,23 +1,20 @@
 """Folds and seeds as tasks of an engine: on this machine or on many."""
 
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from engines.attempts import begin_attempt, finish_attempt
 from engines.work import Report, Work
 from training.job import FoldJob
 from training.run import train_fold
 
 
 class TrainFold(Work[FoldJob, Path]):
-    """Trains the head of one job, in a new folder beside the job's: what a process that was lost has left behind, or
-    goes on writing on a node that is out of reach, is never there.
-    """
+    """Trains the head of one job; the result is the folder of this attempt."""
 
     def open(self) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # same seed, same numbers, also on a GPU
@@ -25,10 +22,9 @@ class TrainFold(Work[FoldJob, Path]):
     def do(self, job: FoldJob, report: Report) -> Path:
         if job.device == "cuda":
             torch.cuda.set_device(self.place % torch.cuda.device_count())
-        folder = job.folder.with_name(f"{job.folder.name}.{secrets.token_hex(4)}.partial")
-        folder.mkdir()
-        train_fold(replace(job, folder=folder), report)
-        return folder
+        attempt = begin_attempt(job.folder)
+        train_fold(replace(job, folder=attempt), report)
+        return attempt
 
 
 def train_folds(
@@ -43,7 +39,6 @@ def train_folds(
     Raises:
         UserError: what a job raised; the others are abandoned.
     """
-    for job, folder in run(TrainFold(), jobs):
-        shutil.rmtree(job.folder)
-        folder.rename(job.folder)
+    for job, attempt in run(TrainFold(), jobs):
+        finish_attempt(attempt, job.folder)
         yield job
