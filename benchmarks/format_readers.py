@@ -7,7 +7,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from features.store import FeatureSet, FeatureWriter
+from features.store import FeatureSet
+from features.writing import FeatureWriter
 
 FRAMES, DIMENSION, RATE = 149, 768, 50.0  # three seconds of HuBERT-base
 SHARDS = 8

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from features.difference import compare_features
-from features.store import FeatureSet, FeatureWriter
+from features.store import FeatureSet
+from features.writing import FeatureWriter
 from tests.builders import write_features
 
 
