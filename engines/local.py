@@ -50,7 +50,7 @@ def run_local(
         on_progress: called with what `Work.do` reports, and with its negative where that was lost.
         on_lost: called with a sentence for people when a process has been killed.
         start: how processes begin. ``fork``, the default on Linux, takes milliseconds and shares whatever this one has
-            loaded, but not a GPU. ``spawn`` begins anew, takes seconds and shares the tensors of the work.
+            loaded, but not a GPU. ``spawn`` begins anew, which takes seconds; the work is sent to it.
 
     Raises:
         UserError: what a task raised, or a task whose process was killed three times; the others are abandoned.

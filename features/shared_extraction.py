@@ -2,7 +2,8 @@
 
 On a CPU the clips of a shard are shared out in portions among processes of one thread each, which write every clip at
 its own place in the unfinished file, so that it has the same bytes whoever wrote them and in whatever order. The
-encoder is loaded once, before the processes begin, and they share its weights. On GPUs each process has a card of its
+encoder is loaded once, before the processes are forked, and they share its weights; where nothing can be forked (macOS,
+Windows), each one loads its own. On GPUs each process has a card of its
 own, an encoder of its own, and whole shards to do.
 """
 
@@ -38,6 +39,7 @@ def extract_shards(
     jobs: Sequence[ShardJob],
     settings: KindSettings,
     encoder: Encoder,
+    source: Path | None = None,
     *,
     workers: int,
     batch_size: int | None = None,
@@ -48,8 +50,9 @@ def extract_shards(
 
     Args:
         jobs: one after the other; the next one begins when there is nothing left to begin of the one before.
-        settings: storage.
-        encoder: loaded for these settings, on the CPU.
+        settings: of the feature set.
+        encoder: loaded for them, on the CPU.
+        source: the set's `KindSettings.source_folder`.
         workers: processes; 1 encodes in this one.
         batch_size: clips per batch; None chooses by duration.
         on_clips: called with the number of clips that are done, negative where they were lost again.
@@ -74,7 +77,7 @@ def extract_shards(
             if not shard.portions:
                 complete.append((job, begun.pop(job.path).complete()))
 
-    work = _Encoding(settings, encoder)
+    work = _Encoding(settings, encoder, source)
     running = run_local(work, portions(), workers=workers, on_progress=on_clips, on_lost=on_lost)
     try:
         with closing(running):
@@ -195,12 +198,23 @@ class _PortionCost:
 
 
 class _Encoding(Work[_Portion, _PortionCost]):
-    """Encodes portions of shards."""
+    """Encodes portions of shards. Where it is sent to a process that is not forked, the encoder stays behind, because
+    weights that are laid out for the processor cannot be sent.
+    """
 
-    def __init__(self, settings: KindSettings, encoder: Encoder):
-        self._encoder, self._origins = encoder, Origins(settings, encoder)
+    def __init__(self, settings: KindSettings, encoder: Encoder, source: Path | None):
+        self._settings, self._source = settings, source
+        self._encoder: Encoder | None = encoder
         self._path: Path | None = None
         self._clips: list[Clip] = []
+
+    def __getstate__(self) -> dict:
+        return {**vars(self), "_encoder": None}
+
+    def open(self) -> None:
+        if self._encoder is None:
+            self._encoder = open_encoder(self._settings, torch.device("cpu"), self._source)
+        self._origins = Origins(self._settings, self._encoder)
 
     def do(self, task: _Portion, report: Report) -> _PortionCost:
         start = time.perf_counter()

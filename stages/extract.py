@@ -105,7 +105,7 @@ def _run(
     how = {"batch_size": _batch_size(runtime), "on_clips": bar.update, "on_lost": bar.write}
     asked = None if runtime.workers == "auto" else runtime.workers
     if encoder.device.type == "cpu":
-        return extract_shards(jobs, settings, encoder, workers=choose_workers(jobs, asked), **how)
+        return extract_shards(jobs, settings, encoder, folder, workers=choose_workers(jobs, asked), **how)
     return extract_on_devices(jobs, settings, encoder, folder, all_like(encoder.device)[:asked], **how)
 
 

@@ -215,7 +215,7 @@ def test_features_never_change_their_compute_type_unasked(project):
     path = min((project.folder / "corpora/demo").glob("Session3/sentences/wav/*/*.wav"))
     soundfile.write(path, tone(1.0), 16000)
     shutil.rmtree(project.folder / ".dvc/cache/runs")
-    assert set_compute_dtype(project, "auto") == UTTERANCES // 5
+    assert set_compute_dtype(project, "auto") == 1  # of Session3 the rest is there in this machine's type, too
     after = project.bytes_below("artifacts/features/hubert/demo")
     changed = {name for name in in_other if in_other[name] != after[name]}
     assert changed == {"Session3.h5", "Session3.json", "pieces.json"}

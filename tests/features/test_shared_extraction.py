@@ -1,6 +1,7 @@
 """Shards have the same bytes whoever encodes them: one process or several, killed or not, or several devices."""
 
 import os
+import pickle
 import signal
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from data.clips import ClipsSettings, clips_writer, open_clips, to_int16
 from data.errors import UserError
+from engines.local import run_local
 from features.extraction import ShardJob, extract_shard
 from features.kinds import open_encoder
 from features.mfcc import MfccSettings
@@ -127,3 +129,15 @@ def test_there_are_no_more_processes_than_portions(clips, tmp_path, monkeypatch)
     assert choose_workers(jobs, 5) == 5
     monkeypatch.setattr("features.shared_extraction.available_cores", lambda: 2)
     assert choose_workers(jobs) == 2
+
+
+def test_where_processes_are_not_forked_each_one_loads_its_own_encoder(
+    clips, settings, encoder, alone, tmp_path, monkeypatch
+):
+    def send(work, tasks, *, workers, **how):
+        return run_local(pickle.loads(pickle.dumps(work)), tasks, workers=1, **how)
+
+    monkeypatch.setattr("features.shared_extraction.run_local", send)
+    monkeypatch.setattr(encoder, "encode", None)
+    assert len(list(extract_shards(jobs_for(clips, tmp_path / "out"), settings, encoder, workers=2))) == len(SHARDS)
+    assert content(tmp_path / "out") == alone
