@@ -31,7 +31,8 @@ class Member(Project):
         return super().run(*as_user, "sh", "-c", 'umask 077; exec "$@"', "sh", *command, ok=ok)
 
     def git(self, *arguments: str) -> None:
-        self.run("git", "-c", "user.name=t", "-c", "user.email=t@t", *arguments)
+        identity = ["-c", "user.name=t", "-c", "user.email=t@t"]
+        self.run("sh", "-c", 'umask 022; exec git "$@"', "git", *identity, *arguments)  # users pull from each other
 
     def own(self) -> None:
         """Give everything in the folder to its user."""
