@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from huggingface_hub import constants as hub_constants
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.utils import logging as hub_logging
 from transformers import (
@@ -60,6 +61,7 @@ def load_checkpoint(settings: SslSettings) -> Checkpoint:
     hub_logging.set_verbosity_error()  # the error below says why; its retries would only repeat it
     model_logging.set_verbosity_error()  # no tables of weights that are left out
     model_logging.disable_progress_bar()
+    hub_constants.HF_HUB_DISABLE_TELEMETRY = True  # a request says nothing but what it asks for
     try:
         config = AutoConfig.from_pretrained(checkpoint, revision=revision, trust_remote_code=False)
         if not (is_whisper(config) or hasattr(config, "conv_stride")):

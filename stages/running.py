@@ -11,6 +11,7 @@ from pathlib import Path
 
 from data.errors import UserError
 from data.processes import end_with_parent
+from data.terminal import VisibleStream, visible
 from stages import PARENT_PROCESS
 from stages.layout import ARTIFACTS
 
@@ -25,6 +26,7 @@ def run_stage(stage: Callable, *arguments: str) -> None:
     """
     end_with_parent(PARENT_PROCESS)
     ARTIFACTS.mkdir(exist_ok=True)
+    sys.stdout = VisibleStream(sys.stdout)  # codes, ids and texts are a corpus's own
     with readable_errors(debug=bool(os.environ.get("EMOCACHE_DEBUG"))), only_one(ARTIFACTS / ".lock"):
         stage(*arguments)
 
@@ -40,12 +42,12 @@ def readable_errors(debug: bool = False, resumed_by: str | None = "dvc repro") -
     except UserError as error:
         if debug:
             traceback.print_exc()
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {visible(str(error))}")
     except OSError as error:
         if debug:
             traceback.print_exc()
         then = f" Fix that, then `{resumed_by}` again." if resumed_by else ""
-        sys.exit(f"error: {error.filename or 'the system'}: {error.strerror or error}.{then}")
+        sys.exit(f"error: {visible(str(error.filename or 'the system'))}: {error.strerror or error}.{then}")
     except KeyboardInterrupt:
         then = f"; run `{resumed_by}` to go on from the last finished session or fold" if resumed_by else ""
         sys.exit(f"interrupted{then}")

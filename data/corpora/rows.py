@@ -24,6 +24,7 @@ _ROLES = {
     **dict.fromkeys(("test", "testing"), "test"),
     "": "",
 }
+_LONGEST_NAME = 180  # bytes; file systems take 255, and partial files and lists have endings
 _BUCKETS = 16  # shards of a corpus that names neither speakers nor sessions
 
 
@@ -103,8 +104,11 @@ def folds_of_rows(rows: pd.DataFrame, where: str) -> pd.DataFrame:
 
 
 def file_name(text: str) -> str:
-    """A text as part of a file's name."""
-    return re.sub(r"[^\w.+-]", "_", text) or "none"
+    """A text as part of a file's name; of a long one its beginning and a checksum."""
+    name = re.sub(r"[^\w.+-]", "_", text) or "none"
+    if len(name.encode()) <= _LONGEST_NAME:
+        return name
+    return f"{name.encode()[:_LONGEST_NAME].decode(errors='ignore')}-{zlib.crc32(text.encode()):08x}"
 
 
 def _numbers(column: pd.Series, where: str) -> pd.Series:
