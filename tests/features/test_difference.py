@@ -15,11 +15,11 @@ from features.writing import FeatureWriter
 from tests.builders import write_features
 
 
-def changed(source: Path, folder: Path, edit=lambda key, frames: frames, drop: str = "", **recipe) -> Path:
+def changed(source: Path, folder: Path, edit=lambda key, layer, frames: frames, drop: str = "", **recipe) -> Path:
     """The same features with other frames, fewer utterances or another recipe; one shard."""
     features = FeatureSet(source)
     keys = [key for key in features.locations if key != drop]
-    clips = [[edit(key, features.frames(key, layer).astype("f4")) for layer in features.layers] for key in keys]
+    clips = [[edit(key, layer, features.frames(key, layer).astype("f4")) for layer in features.layers] for key in keys]
     folder.mkdir(parents=True)
     how = {"frame_rate": 50.0, "fingerprint": "f", "recipe": {**features.recipe, **recipe}}
     provenance = {**next(iter(features.provenance.values())), "device": "cuda"}
@@ -53,8 +53,8 @@ def test_the_same_frames_are_equal_whatever_shards_they_are_in_and_whoever_made_
 
 
 def test_one_value_of_one_clip_is_found_and_measured(store):
-    def edit(key, frames):
-        if key == "s1-4-1":
+    def edit(key, layer, frames):
+        if (key, layer) == ("s1-4-1", 12):
             frames[3, 5] += 1
         return frames
 
@@ -62,7 +62,8 @@ def test_one_value_of_one_clip_is_found_and_measured(store):
     difference = compare_features(first, second, ("a", "b"))
     assert difference.differing == ["s1-4-1"]
     assert difference.equal == 19
-    top = difference.layers[1]
+    bottom, top = difference.layers
+    assert (bottom.lowest_cosine, bottom.largest) == (pytest.approx(1), 0)
     frames, others = (features.frames("s1-4-1", 12).astype("f8") for features in (first, second))
     cosines = (frames * others).sum(1) / np.linalg.norm(frames, axis=1) / np.linalg.norm(others, axis=1)
     assert (top.layer, top.lowest_clip, top.frames) == (12, "s1-4-1", len(frames))
@@ -71,12 +72,12 @@ def test_one_value_of_one_clip_is_found_and_measured(store):
     assert top.largest == pytest.approx((np.abs(frames - others).max(0) / frames.std(0)).max(), rel=1e-3)
     status, said = diff(store, "theirs")
     assert status == 1
-    assert "They cannot stand for each other: in layer" in said
+    assert "They cannot stand for each other: in layer 12 the cosine" in said
 
 
 def test_rounding_leaves_sets_that_can_stand_for_each_other(store):
     status, said = diff(
-        "hubert/emodb", changed(store, Path("theirs"), lambda key, frames: frames * 1.001, pad="before")
+        "hubert/emodb", changed(store, Path("theirs"), lambda key, layer, frames: frames * 1.001, pad="before")
     )
     assert status == 1
     assert "recipes differ in pad: after (hubert/emodb), before (theirs)" in said
@@ -84,7 +85,9 @@ def test_rounding_leaves_sets_that_can_stand_for_each_other(store):
 
 
 def test_what_is_only_in_one_and_other_lengths_are_listed(store):
-    shorter = changed(store, Path("b"), lambda key, frames: frames[1:] if key == "s0-1-1" else frames, drop="s0-3-0")
+    shorter = changed(
+        store, Path("b"), lambda key, layer, frames: frames[1:] if key == "s0-1-1" else frames, drop="s0-3-0"
+    )
     status, said = diff("hubert/emodb", shorter)
     assert status == 1
     assert "clips only in hubert/emodb: 1\n  s0-3-0\n" in said
