@@ -1,10 +1,11 @@
 """What pretrained speech encoders share, whatever their input is."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import torch
 import transformers
-from torch import nn
+from torch import Tensor, nn
 
 from data.errors import UserError
 from features.checkpoints import Checkpoint, resolve_revision
@@ -85,3 +86,14 @@ def in_compute_dtype(model: nn.Module, compute_dtype: torch.dtype) -> nn.Module:
         if compute_dtype != torch.float32 and isinstance(module, nn.Linear | nn.Conv1d):
             module.to(compute_dtype)
     return model.requires_grad_(False).eval()
+
+
+def from_device(layers: Sequence[Tensor]) -> list[Tensor]:
+    """Copies on the CPU, float32. A GPU is waited for once, and writes straight into page-locked memory."""
+    if layers[0].device.type != "cuda":
+        return [frames.float().cpu() for frames in layers]
+    copies = [torch.empty(frames.shape, pin_memory=True) for frames in layers]
+    for copy, frames in zip(copies, layers, strict=True):
+        copy.copy_(frames.float(), non_blocking=True)
+    torch.cuda.current_stream(layers[0].device).synchronize()
+    return copies

@@ -15,7 +15,7 @@ from transformers import PretrainedConfig
 from data.errors import UserError
 from features.checkpoints import Checkpoint, weights_digest
 from features.hubert import FrozenHubert, is_known
-from features.pretrained import PretrainedEncoder
+from features.pretrained import PretrainedEncoder, from_device
 from features.ssl import SslSettings
 from features.transformers_model import TransformersModel
 
@@ -105,7 +105,8 @@ class WaveformEncoder(PretrainedEncoder):
     @torch.inference_mode()
     def encode(self, inputs: Sequence[np.ndarray]) -> list[Tensor]:
         self.passes += len(inputs)
-        waveforms = torch.zeros(len(inputs), max(map(len, inputs)))
+        on_gpu = self.device.type == "cuda"
+        waveforms = torch.zeros(len(inputs), max(map(len, inputs)), pin_memory=on_gpu)
         for row, waveform in zip(waveforms, inputs, strict=True):
             row[: len(waveform)] = torch.from_numpy(waveform)
         waveforms = waveforms.to(self.device, non_blocking=True)
@@ -116,7 +117,7 @@ class WaveformEncoder(PretrainedEncoder):
                 f"checkpoint: {self.name} does not give a frame every {self.stride} samples, as its convolutions do; "
                 "this kind of model is not supported."
             )
-        return [frames[:, :expected].cpu() for frames in states]
+        return from_device([frames[:, :expected] for frames in states])
 
     def _num_encoded(self, num_samples: int) -> int:
         return self._full or num_samples

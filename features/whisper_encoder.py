@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from data.errors import UserError, listed
 from features.checkpoints import Checkpoint, weights_digest
-from features.pretrained import PretrainedEncoder, autocast, in_compute_dtype
+from features.pretrained import PretrainedEncoder, autocast, from_device, in_compute_dtype
 from features.ssl import SslSettings
 
 _ENCODER_CONFIG = (
@@ -95,4 +95,4 @@ class WhisperEncoder(PretrainedEncoder):
                 states.append(layer(states[-1], None))
             if len(encoder.layers) == self._depth:
                 states[-1] = encoder.layer_norm(states[-1])
-        return [states[layer].float().cpu() for layer in self.layers]
+        return from_device([states[layer] for layer in self.layers])
