@@ -141,11 +141,14 @@ def _choose(alternatives: Sequence[Piece], current: Sequence[str], cache: DvcCac
     If it is finished, it is on its shelf afterwards.
     """
     for piece in sorted(alternatives, key=lambda piece: piece.name not in current):
+        was_held = cache.holds(piece.name)
         if files := cache.files(piece.name):
             for name, cached in files.items():
                 _link(cached, piece.workshop / name)
             _clear(piece.shelf)
             piece.workshop.rename(piece.shelf)
+        elif was_held:
+            note_discarded([piece.name])  # it was damaged, and is made again as anything that is lost here
         if piece.shelf.is_dir():
             return piece
     return alternatives[0]

@@ -81,6 +81,11 @@ def test_a_repaired_shard_is_made_and_the_others_are_to_be_pulled():
         extract()
 
 
+def test_what_the_cache_had_and_was_damaged_is_made_again(monkeypatch):
+    monkeypatch.setattr("stages.dvc_cache.DvcCache.holds", lambda cache, name: name == SPEAKERS[1][1].name)
+    assert extract(SPEAKERS[:2]) == (0, 2)  # c, which is not here at all, would be refused
+
+
 def test_without_git_or_a_commit_everything_is_made():
     shutil.rmtree(".git")
     assert extract() == (0, 3)
