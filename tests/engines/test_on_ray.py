@@ -49,9 +49,9 @@ def test_every_task_is_done_once_on_all_nodes_with_one_thread_each(run):
 def test_a_killed_process_costs_its_task_alone_and_one_that_is_killed_each_time_is_an_error(run, tmp_path):
     folder = tmp_path / "deaths"
     folder.mkdir()
-    assert sorted(run(Fatal(folder, times=2))) == [(task, task**2) for task in TASKS]
+    assert sorted(run(Fatal(folder, times=2, pause=2.0))) == [(task, task**2) for task in TASKS]
     assert sum(run.progress) == 2 * len(TASKS)
-    assert len(run.lost) == 2
+    assert run.progress.count(-1) == len(run.lost) == 2
     assert run.lost[0].startswith("5: Ray lost its process on ")
     with pytest.raises(UserError, match=r"^5: Ray lost its process on .*, and two before it\."):
         list(run(Fatal(folder, times=9)))

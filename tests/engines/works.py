@@ -26,13 +26,14 @@ class Squares(Work):
 class Fatal(Squares):
     """Kills its own process half-way through one task, a number of times."""
 
-    def __init__(self, folder: Path, times: int):
-        self.folder, self.times = folder, times
+    def __init__(self, folder: Path, times: int, pause: float = 0.0):
+        self.folder, self.times, self.pause = folder, times, pause
 
     def do(self, task, report):
         report(1)
         if task == 5 and len(list(self.folder.iterdir())) < self.times:
             (self.folder / str(os.getpid())).touch()
+            time.sleep(self.pause)
             os.kill(os.getpid(), signal.SIGKILL)
         report(1)
         return task**2
