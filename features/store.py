@@ -428,7 +428,7 @@ def _joined_parts(folder: Path, verify: bool, known: Path | None) -> list[_Part]
         paths = []
         for file, digest in sorted(digests.items()):
             path = Path(os.path.normpath(part_folder / file))
-            if not (path.exists() and sidecar_path(path).exists()):
+            if not (os.path.isfile(path) and os.path.isfile(sidecar_path(path))):  # also for a name that is too long
                 raise UserError(f"{path}: missing, and {folder} needs it. {name.how_to_get}")
             if content_digest(path) != digest:
                 raise UserError(

@@ -104,6 +104,8 @@ def load_head(folder: Path) -> tuple[StandardisedHead, dict]:
 
 def _check_shapes(settings: HeadSettings, shape: tuple, state: dict[str, Tensor]) -> None:
     """Refuse a config that claims another size than the weights have, before memory is reserved for it."""
+    if getattr(settings, "num_layers", 0) > len(state):
+        raise ValueError(f"{settings.num_layers:,} layers of {len(state)} tensors")
     with torch.device("meta"):
         expected = build_head(settings, *shape).state_dict()
     for name, tensor in expected.items():

@@ -169,13 +169,16 @@ def test_imported_hdf5_holds_its_own_frames(tmp_path, make):
     assert attempt(read_frames, tmp_path / "a.h5").kind == "refused"
 
 
-def test_a_config_that_claims_a_larger_head_reserves_no_memory(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "value", "message"), [("hidden_size", 20_000, "has the shape"), ("num_layers", 10**6, "1,000,000 layers")]
+)
+def test_a_config_that_claims_a_larger_head_reserves_no_memory(tmp_path, name, value, message):
     target = HeadConfigs(tmp_path)
     config = json.loads(target.seeds[0])
-    config["settings"]["hidden_size"] = 20_000
+    config["settings"][name] = value
     (tmp_path / "config.json").write_text(json.dumps(config))
     how = attempt(load_run, tmp_path)
-    assert (how.kind, "has the shape" in how.what) == ("refused", True), how
+    assert (how.kind, message in how.what) == ("refused", True), how
 
 
 def test_a_joined_set_reads_no_other_folder(tmp_path):

@@ -68,7 +68,8 @@ def test_any_name_goes_through_the_whole_pipeline_and_nothing_listens_or_asks_ot
 
     events = log.read_text().splitlines()
     assert any("stages.train" in line for line in events)
-    assert [line for line in events if not line.startswith("started")] == []
+    asked = "socket.bind (('::1', 0),)"  # urllib3 asks whether there is IPv6, and closes the socket
+    assert [line for line in events if not line.startswith(("started", asked))] == []
 
 
 def test_long_and_strange_speakers_name_files_that_can_be_written():
