@@ -114,7 +114,8 @@ class BegunShard:
         origins = Origins(settings, encoder)
         known = find_known(job.donors, self.clips, self.num_frames, origins, encoder.layers)
         provenance = _provenance(encoder)
-        others = [donation.provenance for donation in known if donation.provenance != provenance]
+        makers = [maker for donation in known for maker in donation.provenances]
+        others = [maker for number, maker in enumerate(makers) if maker not in [provenance, *makers[:number]]]
         self.writer = FeatureWriter(
             job.path,
             ids=job.clips.ids,

@@ -35,6 +35,17 @@ class Origins:
         """Whether the encoder's frames are determined by recipe and samples, and by no file that it reads beside."""
         return isinstance(self._encoder, AudioEncoder)
 
+    @property
+    def form(self) -> dict:
+        """What a shard's recipe says of such frames, as JSON has it."""
+        form = {"kind": self._settings.kind, "dimension": self._encoder.dimension, "storage": self._settings.storage}
+        return json.loads(json.dumps(form | self._encoder.recipe))
+
+    @property
+    def compute_type(self) -> str:
+        """The arithmetic that the frames are computed in."""
+        return self._encoder.compute_type
+
     @cached_property
     def encoder(self) -> str:
         """The digest of everything but the clip and the layers."""

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from data.errors import UserError
 from data.shards import Shard, sidecar_path
 from features.encoder import Clip
 from features.origin import Origins
 from features.shard_contents import ORIGIN, has_origins, layer_rows, open_features
+from features.store import frames_checksum
 from features.writing import FeatureWriter
 
 _MOST = 4  # donors that are read for one shard
@@ -41,7 +44,7 @@ class Donor:
 
     def may_have(self, encoder: str, layers: Sequence[int]) -> bool:
         """Whether, by its sidecar, it holds frames of an encoder (`Origins.encoder`) and all of some layers."""
-        with suppress(OSError, ValueError, TypeError, KeyError):
+        with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
             summary = json.loads(self.sidecar.read_text())
             return summary["encoder"] == encoder and set(layers) <= set(summary["layers"])
         return False
@@ -68,9 +71,9 @@ class Donation:
     indices: dict[int, int]
 
     @cached_property
-    def provenance(self) -> dict:
-        """What made the frames."""
-        return json.loads(self.shard.attributes["provenance"])
+    def provenances(self) -> list[dict]:
+        """What made the frames: the shard, and those that its own frames were taken from."""
+        return provenances_of(self.shard)
 
     def copy_to(self, writer: FeatureWriter) -> None:
         """Write the clips into the shard that is being made.
@@ -78,13 +81,15 @@ class Donation:
         Raises:
             UserError: the disk is full.
         """
-        recipe = json.loads(self.shard.attributes["recipe"])
-        datasets = layer_rows(self.layers, recipe["dimension"], recipe["storage"])
-        per = {rows.name: rows.per for rows in datasets} | {ORIGIN: "utterance"}
-        maps = {name: self.shard.rows(name) for name in per}
         for index, theirs in self.indices.items():
-            frames = slice(*self.shard.offsets[theirs : theirs + 2])
-            writer.copy(index, {name: rows[frames if per[name] == "frame" else theirs] for name, rows in maps.items()})
+            origin = {ORIGIN: self.shard.rows(ORIGIN)[theirs]}
+            writer.copy(index, _stored(self.shard, theirs, self.layers) | origin)
+
+
+def provenances_of(shard: Shard) -> list[dict]:
+    """What made the frames of a shard: first what wrote it, then whatever made those that it took from others."""
+    provenance = json.loads(shard.attributes["provenance"])
+    return [provenance, *provenance.pop("reused", [])]
 
 
 def find_known(
@@ -114,17 +119,41 @@ def find_known(
         wanted.setdefault(origins.of(clip).tobytes(), []).append(index)
     donations = []
     for donor in candidates[:_MOST]:
-        if wanted and (shard := donor.open()) and _fits(shard, layers):
+        if wanted and (shard := donor.open()) and _fits(shard, layers, origins):
             found = {}
             for theirs, origin in enumerate(shard.rows(ORIGIN)):
-                for index in wanted.pop(origin.tobytes(), []):
-                    if num_frames[index] == shard.lengths[theirs]:
-                        found[index] = theirs
+                indices = wanted.get(origin.tobytes(), [])
+                if indices and shard.lengths[theirs] == num_frames[indices[0]] and _is_intact(shard, theirs):
+                    found |= dict.fromkeys(wanted.pop(origin.tobytes()), theirs)
             if found:
                 donations.append(Donation(shard, layers, found))
     return donations
 
 
-def _fits(shard: Shard, layers: Sequence[int]) -> bool:
-    """Whether a shard holds what its sidecar says."""
-    return has_origins(shard) and set(layers) <= set(json.loads(shard.attributes["recipe"])["layers"])
+def _fits(shard: Shard, layers: Sequence[int], origins: Origins) -> bool:
+    """Whether a shard, by what it says of itself, holds frames of this kind, shape and type."""
+    recipe = json.loads(shard.attributes["recipe"])
+    types = {provenance["compute_dtype"] for provenance in provenances_of(shard)}
+    return (
+        has_origins(shard)
+        and set(layers) <= set(recipe["layers"])
+        and origins.form == {name: recipe.get(name) for name in origins.form}
+        and types == {origins.compute_type}
+    )
+
+
+def _is_intact(shard: Shard, index: int) -> bool:
+    """Whether a clip's frames are what was checked when they were written."""
+    stored = list(_stored(shard, index, json.loads(shard.attributes["recipe"])["layers"]).values())
+    same = frames_checksum(stored) == shard.column("checksum")[index]
+    return same and all(np.isfinite(values).all() for values in stored)
+
+
+def _stored(shard: Shard, index: int, layers: Sequence[int]) -> dict[str, np.ndarray]:
+    """A clip's rows of some layers, as they are stored: dataset -> [T, D] or [D]."""
+    recipe = json.loads(shard.attributes["recipe"])
+    frames = slice(*shard.offsets[index : index + 2])
+    return {
+        rows.name: shard.rows(rows.name)[frames if rows.per == "frame" else index]
+        for rows in layer_rows(layers, recipe["dimension"], recipe["storage"])
+    }

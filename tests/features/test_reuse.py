@@ -2,22 +2,28 @@
 
 import dataclasses
 import json
+import platform
 
+import h5py
 import numpy as np
 import pytest
 import torch
 
 from data.clip_keys import COPY, PIECE
-from data.clips import ClipsSettings, clips_writer, open_clips, to_int16
+from data.clips import ClipsSettings, clips_recipe, clips_writer, open_clips, to_int16
 from data.shards import seal, sidecar_path
 from features import kinds
-from features.extraction import extract_shard
+from features.encoder import clips_in
+from features.extraction import extract_shard, recipe_of
 from features.imported import ImportedSettings
 from features.kinds import KINDS, open_encoder
 from features.logmel import LogmelSettings
+from features.origin import Origins
 from features.reuse import Donor
+from features.shard_contents import ORIGIN
 from features.ssl import SslSettings
 from features.store import FeatureSet, verify_shard
+from features.writing import FeatureWriter
 from tests.builders import tone, write_hubert, write_whisper
 
 CPU = torch.device("cpu")
@@ -199,3 +205,43 @@ def test_whoever_made_what_is_reused_is_named(first, ssl, tmp_path, monkeypatch)
     ((_, provenance),) = FeatureSet(path.parent).provenance.items()
     (theirs,) = provenance["reused"]
     assert (provenance["versions"]["python"], theirs["versions"]["python"] != "4.0") == ("4.0", True)
+
+
+def test_provenance_of_what_is_reused_stays_flat(first, ssl, tmp_path, monkeypatch):
+    """However often a shard is made from the one before, each maker is named once."""
+    for number, version in enumerate(["4.0", "5.0", "4.0"]):
+        monkeypatch.setattr("features.extraction.platform.python_version", lambda version=version: version)
+        clips = write_clips(tmp_path / f"clips/{number}.h5", waveforms(*NAMES, *"efg"[: number + 1]))
+        first, _ = extract(clips, tmp_path / str(number), ssl(), first)
+    ((_, provenance),) = FeatureSet(first.parent).provenance.items()
+    monkeypatch.undo()
+    others = [maker["versions"]["python"] for maker in provenance["reused"]]
+    assert (provenance["versions"]["python"], sorted(others)) == ("4.0", sorted(["5.0", platform.python_version()]))
+    assert not any("reused" in maker for maker in provenance["reused"])
+
+
+@pytest.mark.parametrize("lie", ["dimension", "compute_dtype", "frames", "not finite", "sidecar"])
+def test_a_donor_that_lies_with_the_right_sha256_gives_nothing(lie, first, ssl, tmp_path):
+    clips, settings = open_clips(tmp_path / "clips/shard.h5"), ssl(layers=[2])
+    encoder = open_encoder(settings, CPU)
+    origins, recipe = Origins(settings, encoder), recipe_of(settings, encoder, clips_recipe(clips))
+    dimension = recipe["dimension"] = encoder.dimension + 5 * (lie == "dimension")
+    compute_type = "float16" if lie == "compute_dtype" else encoder.compute_type
+    versions = {"checkpoint": "x", "revision": None, "compute_dtype": compute_type, "device": "cpu", "versions": {}}
+    liar = tmp_path / "liar/shard.h5"
+    liar.parent.mkdir()
+    num_frames = [encoder.frames_of(clip) for clip in clips_in(clips)]
+    how = {"recipe": recipe, "frame_rate": 50.0, "fingerprint": "f" * 64, "provenance": versions}
+    how |= {"ids": clips.ids, "num_frames": num_frames, "seconds": [1.0] * len(NAMES), "encoder": origins.encoder}
+    with FeatureWriter(liar, **how) as writer:
+        for index, clip in enumerate(clips_in(clips)):
+            frames = np.full((num_frames[index], dimension), np.nan if lie == "not finite" else 7, np.float16)
+            writer.copy(index, {"layer_2": frames, ORIGIN: origins.of(clip)})
+    if lie == "frames":
+        with h5py.File(liar, "r+") as file:
+            file["layer_2"][:] = 8
+        seal(liar, liar, json.loads(sidecar_path(liar).read_text()))
+    if lie == "sidecar":
+        sidecar_path(liar).write_text("[" * 200_000)
+    _, encoded = extract(clips, tmp_path / "out", settings, liar)
+    assert encoded == len(NAMES)
