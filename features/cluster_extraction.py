@@ -18,22 +18,24 @@ from features.shared_extraction import Cost, ShardWork
 Run = Callable[..., Iterator]
 
 
-def compute_type_on(device: str, settings: KindSettings, source: Path | None, run: Run) -> str:
+def compute_type_on(device: str, settings: KindSettings, recipe: dict, source: Path | None, run: Run) -> str:
     """The `Encoder.compute_type` of a feature set on a node of a cluster, of which this machine may be none.
 
     Args:
         device: what the nodes compute on.
         settings: of the feature set.
+        recipe: `recipe_of` its encoder, without clips.
         source: its `KindSettings.source_folder`.
         run: does a `Work`'s tasks on the cluster.
     """
-    ((_, compute_type),) = run(_ComputeType(settings, source, [device]), ["the compute type"])
+    ((_, compute_type),) = run(_ComputeType(settings, recipe, source, [device]), ["the compute type"])
     return compute_type
 
 
 def extract_on_cluster(
     jobs: Sequence[ShardJob],
     settings: KindSettings,
+    recipe: dict,
     source: Path | None,
     device: str,
     compute_type: str,
@@ -45,7 +47,7 @@ def extract_on_cluster(
 
     Args:
         jobs: in the order in which they begin.
-        settings, source, device, run: see `compute_type_on`.
+        settings, recipe, source, device, run: see `compute_type_on`.
         compute_type: the one that the shards' fingerprints say.
         batch_size: clips per batch; None chooses by duration.
 
@@ -53,9 +55,10 @@ def extract_on_cluster(
         What `extract_shard` returns.
 
     Raises:
-        UserError: as `extract_shard` does; or a node that computes in another type.
+        UserError: as `extract_shard` does; or a node that has another encoder, or computes in another type.
     """
-    for job, (attempt, cost) in run(_ShardAttempts(settings, source, device, compute_type, batch_size), jobs):
+    work = _ShardAttempts(settings, recipe, source, device, compute_type, batch_size)
+    for job, (attempt, cost) in run(work, jobs):
         finish_attempt(attempt, job.path.parent)
         yield job, cost
 
@@ -71,9 +74,15 @@ class _ShardAttempts(ShardWork):
     """Encodes whole shards; the result is the folder of this attempt, and what it cost."""
 
     def __init__(
-        self, settings: KindSettings, source: Path | None, device: str, compute_type: str, batch_size: int | None
+        self,
+        settings: KindSettings,
+        recipe: dict,
+        source: Path | None,
+        device: str,
+        compute_type: str,
+        batch_size: int | None,
     ):
-        super().__init__(settings, source, [device], batch_size)
+        super().__init__(settings, recipe, source, [device], batch_size)
         self._compute_type = compute_type
 
     def open(self) -> None:

@@ -8,6 +8,7 @@ own, an encoder of its own, and whole shards to do.
 """
 
 import math
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,13 +19,14 @@ from pathlib import Path
 import torch
 
 from data.clips import open_clips
+from data.errors import UserError
 from data.measured import peak_memory
 from data.processes import available_cores
 from engines.local import run_local
 from engines.work import Report, Work
 from features.batches import choose_batches, encode_batch, read_batch, store_batch
 from features.encoder import Clip, Encoder, clips_in
-from features.extraction import BegunShard, ShardJob, extract_shard
+from features.extraction import BegunShard, ShardJob, extract_shard, recipe_of
 from features.kinds import open_encoder
 from features.origin import Origins
 from features.settings import KindSettings
@@ -131,7 +133,8 @@ def extract_on_devices(
     Raises:
         UserError: as `extract_shard` does; or a shard that killed its process three times.
     """
-    work = ShardWork(settings, source, [str(device) for device in devices], batch_size)
+    recipe = recipe_of(settings, encoder, {})
+    work = ShardWork(settings, recipe, source, [str(device) for device in devices], batch_size)
     if len(devices) == 1:
         work.encoder = encoder
     start = "spawn" if any(device.type == "cuda" for device in devices) else None  # no GPU survives a fork
@@ -143,7 +146,8 @@ class ShardWork(Work[ShardJob, Cost]):
 
     Args:
         settings: of the feature set.
-        source: its `KindSettings.source_folder`.
+        recipe: `recipe_of` the encoder that the shards' fingerprints were made with, without clips.
+        source: the set's `KindSettings.source_folder`.
         devices: where the processes compute, in turn.
         batch_size: clips per batch; None chooses by duration.
 
@@ -152,10 +156,15 @@ class ShardWork(Work[ShardJob, Cost]):
     """
 
     def __init__(
-        self, settings: KindSettings, source: Path | None, devices: Sequence[str], batch_size: int | None = None
+        self,
+        settings: KindSettings,
+        recipe: dict,
+        source: Path | None,
+        devices: Sequence[str],
+        batch_size: int | None = None,
     ):
-        self._settings, self._source, self._devices = settings, source, list(devices)
-        self._batch_size = batch_size
+        self._settings, self._recipe, self._source = settings, recipe, source
+        self._devices, self._batch_size = list(devices), batch_size
         self.encoder: Encoder | None = None
 
     def open(self) -> None:
@@ -164,7 +173,7 @@ class ShardWork(Work[ShardJob, Cost]):
         device = torch.device(self._devices[self.place % len(self._devices)])
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        self.encoder = open_encoder(self._settings, device, self._source)
+        self.encoder = open_same_encoder(self._settings, self._recipe, device, self._source)
 
     def do(self, task: ShardJob, report: Report) -> Cost:
         return extract_shard(
@@ -177,6 +186,31 @@ class ShardWork(Work[ShardJob, Cost]):
             batch_size=self._batch_size,
             on_clips=report,
         )
+
+
+def open_same_encoder(settings: KindSettings, recipe: dict, device: torch.device, source: Path | None) -> Encoder:
+    """Load an encoder where shards are encoded, which has to be the one that their fingerprints were made with.
+
+    A checkpoint's name may stand for other weights on another machine, or a moment later.
+
+    Args:
+        settings: of the feature set.
+        recipe: `recipe_of` the encoder that it has to be, without clips.
+        device: where to compute.
+        source: the set's `KindSettings.source_folder`.
+
+    Raises:
+        UserError: it is another one.
+    """
+    encoder = open_encoder(settings, device, source)
+    found = recipe_of(settings, encoder, {})
+    if differing := sorted(name for name in recipe.keys() | found.keys() if recipe.get(name) != found.get(name)):
+        raise UserError(
+            f"{socket.gethostname()}: {encoder.name} is another encoder here than where the extraction began "
+            f"({', '.join(differing)} differ). Give every machine the same checkpoint, in a shared folder or by its "
+            "revision (features.<set>.revision)."
+        )
+    return encoder
 
 
 @dataclass(frozen=True)
@@ -204,6 +238,7 @@ class _Encoding(Work[_Portion, _PortionCost]):
 
     def __init__(self, settings: KindSettings, encoder: Encoder, source: Path | None):
         self._settings, self._source = settings, source
+        self._recipe = recipe_of(settings, encoder, {})
         self._encoder: Encoder | None = encoder
         self._path: Path | None = None
         self._clips: list[Clip] = []
@@ -213,7 +248,7 @@ class _Encoding(Work[_Portion, _PortionCost]):
 
     def open(self) -> None:
         if self._encoder is None:
-            self._encoder = open_encoder(self._settings, torch.device("cpu"), self._source)
+            self._encoder = open_same_encoder(self._settings, self._recipe, torch.device("cpu"), self._source)
         self._origins = Origins(self._settings, self._encoder)
 
     def do(self, task: _Portion, report: Report) -> _PortionCost:

@@ -18,7 +18,7 @@ from engines.local import keep_to_one_thread
 from features.cluster_extraction import compute_type_on, extract_on_cluster
 from features.device import all_like
 from features.encoder import Encoder
-from features.extraction import ShardJob, content_of, open_shards
+from features.extraction import ShardJob, content_of, open_shards, recipe_of
 from features.index import describe_store
 from features.kinds import open_encoder
 from features.settings import KindSettings
@@ -55,9 +55,10 @@ def _extract(corpus: str, feature_set: str, cluster: Engine | None) -> None:
     folder = settings.source_folder(feature_set, corpus)
     encoder = open_encoder(settings, torch.device("cpu") if cluster else runtime.choose_device(), folder)
     device, compute_type = encoder.device.type, encoder.compute_type
+    recipe = recipe_of(settings, encoder, {})
     if cluster:
         device = cluster.device
-        compute_type = compute_type_on(device, settings, folder, cluster.run)
+        compute_type = compute_type_on(device, settings, recipe, folder, cluster.run)
     shards = open_shards(source, encoder)
     wanted = [_alternatives(settings, encoder, clips, compute_type) for clips in shards]
     clips_of = {piece: clips for clips, pieces in zip(shards, wanted, strict=True) for piece in pieces}
@@ -72,7 +73,8 @@ def _extract(corpus: str, feature_set: str, cluster: Engine | None) -> None:
             if cluster:
                 run = partial(cluster.run, on_progress=bar.update, on_lost=bar.write)
                 size = {"batch_size": _batch_size(runtime)}
-                running = extract_on_cluster(list(jobs), settings, folder, device, compute_type, run, **size)
+                how = (settings, recipe, folder, device, compute_type, run)
+                running = extract_on_cluster(list(jobs), *how, **size)
             else:
                 running = _run(list(jobs), settings, encoder, folder, runtime, bar)
             for job, cost in running:

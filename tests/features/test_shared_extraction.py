@@ -3,6 +3,7 @@
 import os
 import pickle
 import signal
+from functools import partial
 
 import pytest
 import torch
@@ -10,10 +11,11 @@ import torch
 from data.clips import ClipsSettings, clips_writer, open_clips, to_int16
 from data.errors import UserError
 from engines.local import run_local
-from features.extraction import ShardJob, extract_shard
+from features.cluster_extraction import extract_on_cluster
+from features.extraction import ShardJob, extract_shard, recipe_of
 from features.kinds import open_encoder
 from features.mfcc import MfccSettings
-from features.shared_extraction import choose_workers, extract_on_devices, extract_shards
+from features.shared_extraction import ShardWork, choose_workers, extract_on_devices, extract_shards
 from features.ssl import SslSettings
 from tests.builders import tone, write_hubert
 
@@ -141,3 +143,16 @@ def test_where_processes_are_not_forked_each_one_loads_its_own_encoder(
     monkeypatch.setattr(encoder, "encode", None)
     assert len(list(extract_shards(jobs_for(clips, tmp_path / "out"), settings, encoder, workers=2))) == len(SHARDS)
     assert content(tmp_path / "out") == alone
+
+
+def test_a_process_with_another_encoder_under_the_same_name_encodes_nothing(clips, settings, encoder, tmp_path):
+    """As on a node whose copy of the checkpoint is another one."""
+    recipe = recipe_of(settings, encoder, {})
+    checkpoint = write_hubert(tmp_path / "elsewhere", seed=7)
+    other = settings.model_copy(update={"checkpoint": str(checkpoint)})
+    jobs = [ShardJob(shard, tmp_path / shard.path.name, "f" * 64) for shard in clips]
+    with pytest.raises(UserError, match=r"another encoder here than where .* \(weights differ\)"):
+        list(run_local(ShardWork(other, recipe, None, ["cpu"]), jobs, workers=1))
+    assert not list(tmp_path.glob("*.h5"))
+    with pytest.raises(UserError, match="another encoder"):
+        list(extract_on_cluster(jobs, other, recipe, None, "cpu", "float32", partial(run_local, workers=1)))
