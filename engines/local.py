@@ -110,6 +110,11 @@ class _Worker:
         with suppress(OSError):  # it was killed; reading will say so
             self.connection.send(attempt.task)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether nothing has killed it."""
+        return self._process.is_alive()
+
     def terminate(self) -> None:
         """Tell the process to end, whatever it is doing."""
         self._process.terminate()
@@ -138,6 +143,7 @@ class _Pool:
         waiting: deque[_Attempt] = deque()
         rest = iter(tasks)
         while True:
+            self._bury_idle()
             while self._idle or self._free:
                 attempt = waiting.popleft() if waiting else _next_attempt(rest)
                 if attempt is None:
@@ -171,6 +177,12 @@ class _Pool:
         for worker in [*self._idle, *self._busy]:
             worker.end()
 
+    def _bury_idle(self) -> None:
+        """Clear up after processes that were killed while they had no task, so that none is given to them."""
+        for worker in [worker for worker in self._idle if not worker.is_alive]:
+            self._idle.remove(worker)
+            self._go_on_without(worker, f"a process without a task {_ending(worker.end())}")
+
     def _lose(self, worker: _Worker) -> _Attempt:
         """Clear up after a process that has been killed; its task, to be done again."""
         what_happened = f"{worker.attempt.task}: its process {_ending(worker.end())}"
@@ -182,11 +194,14 @@ class _Pool:
                 f"{what_happened}, and so did two before it. Use fewer processes (runtime.workers) or a smaller "
                 "batch_size, then go on: finished work is kept."
             )
+        self._go_on_without(worker, what_happened)
+        return worker.attempt
+
+    def _go_on_without(self, worker: _Worker, what_happened: str) -> None:
         left = len(self._idle) + len(self._busy) + len(self._free)
         if left == 0:
             self._free.append(worker.place)
         self._on_lost(f"{what_happened}; going on with {f'{left} processes' if left > 1 else '1 process'}")
-        return worker.attempt
 
 
 def _next_attempt(tasks: Iterator) -> _Attempt | None:

@@ -38,8 +38,9 @@ def run_on_ray(
 ) -> Iterator[tuple[Task, Result]]:
     """Do tasks on the nodes of a cluster and yield each one with its result, in the order in which they finish.
 
-    A process or a node that is lost costs what it was doing: the task is done again elsewhere. A lost node may only be
-    out of reach, and go on for a while: what a task writes must have a place of its own each time.
+    A process or a node that is lost costs what it was doing: the task is done again elsewhere, by a process that has
+    answered since. A lost node may only be out of reach, and go on for a while: what a task writes must have a place of
+    its own each time.
 
     Args:
         work: what to do; pickled, and opened once in every process. Its `Work.place` is always 0: a process sees no
@@ -90,7 +91,8 @@ class _Member:
     """One process of the cluster.
 
     Attributes:
-        owed: the answer that it owes: of opening the work, or of a task; None where it is free.
+        owed: the answer that it owes: of opening the work, of a task, or whether it is still there; None where it is
+            free.
         node: where it is, once it has said so.
         attempt: what it does.
         units: of the task, as far as it has been heard.
@@ -149,6 +151,7 @@ class _Crew:
         self._ray.wait(list(owed), num_returns=1, timeout=_SECONDS_PER_LOOK)
         ready, _ = self._ray.wait(list(owed), num_returns=len(owed), timeout=0)
         self._hear()
+        lost = False
         for reference in ready:
             member = owed[reference]
             attempt = member.attempt
@@ -166,12 +169,20 @@ class _Crew:
                 member.owed = member.attempt = None
                 self._lost_openings = 0
             if attempt:
+                lost |= result is _LOST
                 yield attempt, result
+        if lost:
+            self._call()
 
     def dismiss(self) -> None:
         """End all processes."""
         for member in self._members:
             self._ray.kill(member.actor)
+
+    def _call(self) -> None:
+        """Have the free ones say that they are still there before they get a task: a node is lost as a whole."""
+        for member in self.free:
+            member.owed = member.actor.here.remote()
 
     def _hear(self) -> None:
         """Ask the busy ones how far they are, and listen to what they have said."""
@@ -194,13 +205,14 @@ class _Crew:
         self._ray.kill(member.actor)  # it may only be out of reach
         self._members.remove(member)
         self._progress(member, 0)
-        where = f" on {member.node}" if member.node else ""
         if member.attempt:
             member.attempt.losses += 1
-            what, losses = f"{member.attempt.task}: Ray lost its process{where}", member.attempt.losses
+            what, losses = f"{member.attempt.task}: Ray lost its process on {member.node}", member.attempt.losses
+        elif member.node:
+            return  # it was free: nothing is lost with it
         else:
             self._lost_openings += 1
-            what, losses = f"Ray lost a process{where} that was starting", self._lost_openings
+            what, losses = "Ray lost a process that was starting", self._lost_openings
         if isinstance(loss, self._ray.exceptions.OutOfMemoryError):
             what += ", because the node's memory ran out"
         if losses == _MOST_LOSSES:

@@ -55,6 +55,10 @@ class Node:
         except Exception as error:
             return self._answer(error=error)
 
+    def here(self) -> tuple:
+        """Say that this process is still there."""
+        return self._answer()
+
     def units(self) -> int:
         """How many units of the current task are done."""
         return self._units

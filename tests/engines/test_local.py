@@ -58,6 +58,23 @@ def test_a_task_that_kills_every_process_is_an_error_and_none_is_left(tmp_path):
     assert multiprocessing.active_children() == []
 
 
+def test_no_task_goes_to_processes_that_were_killed_while_they_had_none(tmp_path):
+    done, lost = [], []
+    for result in run_local(Fatal(tmp_path, 1, pause=1.0), [1, 2, 3, 4, 5], workers=5, on_lost=lost.append):
+        done.append(result)
+        if len(done) == 4:  # only the process of task 5 is left, which kills itself
+            while not (busy := {int(path.name) for path in tmp_path.iterdir()}):
+                time.sleep(0.01)
+            for process in multiprocessing.active_children():
+                if process.pid not in busy:
+                    process.kill()
+    assert sorted(done) == [(task, task**2) for task in [1, 2, 3, 4, 5]]
+    assert sorted(message.partition(" was killed")[0] for message in lost) == [
+        "5: its process",
+        *4 * ["a process without a task"],
+    ]
+
+
 def test_an_error_stops_the_rest_and_so_does_whoever_asked():
     with pytest.raises(UserError, match=r"^five is too much$"):
         list(run_local(Failing(), TASKS, workers=2))
