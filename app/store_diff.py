@@ -13,7 +13,7 @@ from tqdm import tqdm
 from app.prediction_table import printable
 from app.store_listing import find_features
 from data.errors import UserError, listed
-from features.difference import INTERCHANGEABLE, Difference, compare_features
+from features.difference import INTERCHANGEABLE, MOST_APART, Difference, compare_features
 from features.store import FeatureSet
 
 
@@ -89,12 +89,19 @@ def _verdict(difference: Difference) -> str:
         )
     if not difference.is_comparable:
         return "They cannot stand for each other: they have no clips or no layers in common."
-    bound = f"no frame's cosine is below {INTERCHANGEABLE}"
-    if not difference.is_close:
-        worst = min(difference.layers, key=lambda layer: layer.lowest_cosine)
+    bound = f"no frame's cosine is below {INTERCHANGEABLE}, and no dimension differs by more than {MOST_APART} sd"
+    worst = min(difference.layers, key=lambda layer: layer.lowest_cosine, default=None)
+    if worst and worst.lowest_cosine < INTERCHANGEABLE:
         return (
             f"They cannot stand for each other: in layer {worst.layer} the cosine falls to {worst.lowest_cosine:.4f} "
             f"({printable(worst.lowest_clip)}). The same recipe on another machine stays above {INTERCHANGEABLE}."
+        )
+    if not difference.is_close:
+        worst = max(difference.layers, key=lambda layer: layer.most_apart)
+        return (
+            f"They cannot stand for each other: in layer {worst.layer}, dimension {worst.dimension} differs by "
+            f"{worst.most_apart:.3g} sd (root mean square; of one that is constant, by that share of its value). The "
+            f"same recipe on another machine stays below {MOST_APART}."
         )
     if difference.same_clips:
         same = "the frames are the same" if not difference.layers else bound

@@ -10,6 +10,7 @@ from features.index import describe_differences
 from features.store import FeatureSet
 
 INTERCHANGEABLE = 0.999  # the cosine of frames that the same recipe gives on another machine is at least this
+MOST_APART = 0.1  # root mean square of a dimension's differences, in its standard deviations; bfloat16 makes it 0.03
 
 
 @dataclass
@@ -24,6 +25,10 @@ class LayerDifference:
         mean_cosine: over all frames compared.
         largest: difference of two values, in standard deviations that their dimension has in the first set's frames
             compared; None if nothing varies.
+        most_apart: of all dimensions, the largest root mean square of the differences of values, in standard deviations
+            that the dimension has in the first set's frames compared, or where it does not vary, as a share of its
+            value. A cosine does not see it where another dimension's values are far larger.
+        dimension: the one that has it, from 0.
     """
 
     layer: int
@@ -32,6 +37,13 @@ class LayerDifference:
     lowest_clip: str
     mean_cosine: float
     largest: float | None
+    most_apart: float
+    dimension: int
+
+    @property
+    def is_close(self) -> bool:
+        """Whether no frame's cosine is below `INTERCHANGEABLE` and no dimension is further apart than `MOST_APART`."""
+        return self.lowest_cosine >= INTERCHANGEABLE and self.most_apart <= MOST_APART
 
 
 @dataclass
@@ -79,13 +91,13 @@ class Difference:
 
     @property
     def are_interchangeable(self) -> bool:
-        """Whether one can stand for the other: the same clips, and no frame's cosine below `INTERCHANGEABLE`."""
+        """Whether one can stand for the other: the same clips, and frames that are close."""
         return self.is_comparable and self.same_clips and self.is_close
 
     @property
     def is_close(self) -> bool:
-        """Whether no frame's cosine is below `INTERCHANGEABLE`, in what both have."""
-        return all(layer.lowest_cosine >= INTERCHANGEABLE for layer in self.layers)
+        """Whether all layers that both have are close."""
+        return all(layer.is_close for layer in self.layers)
 
 
 def compare_features(
@@ -141,7 +153,7 @@ class _LayerComparison:
         self._layer = layer
         self._count, self._cosines = 0, 0.0
         self._lowest, self._lowest_clip = np.inf, ""
-        self._sum, self._squares, self._largest = (np.zeros(dimension) for _ in range(3))
+        self._sum, self._squares, self._largest, self._errors = (np.zeros(dimension) for _ in range(4))
 
     def add(self, key: str, first: np.ndarray, second: np.ndarray) -> None:
         """Take in the frames [T, D] of a clip."""
@@ -154,11 +166,14 @@ class _LayerComparison:
         self._sum += first.sum(axis=0)
         self._squares += (first**2).sum(axis=0)
         self._largest = np.maximum(self._largest, np.abs(first - second).max(axis=0))
+        self._errors += ((first - second) ** 2).sum(axis=0)
 
     def result(self) -> LayerDifference:
         mean = self._sum / self._count
         deviation = np.sqrt(np.maximum(self._squares / self._count - mean**2, 0))
         varies = deviation > 1e-6 * (np.abs(mean) + 1e-6)
+        scale = np.where(varies, deviation, np.abs(mean))  # 0 where the first set has zeros only: the cosine judges
+        apart = np.divide(np.sqrt(self._errors / self._count), scale, out=np.zeros_like(scale), where=scale > 0)
         return LayerDifference(
             layer=self._layer,
             frames=self._count,
@@ -166,6 +181,8 @@ class _LayerComparison:
             lowest_clip=self._lowest_clip,
             mean_cosine=self._cosines / self._count,
             largest=float((self._largest[varies] / deviation[varies]).max()) if varies.any() else None,
+            most_apart=float(apart.max()),
+            dimension=int(apart.argmax()),
         )
 
 

@@ -81,7 +81,33 @@ def test_rounding_leaves_sets_that_can_stand_for_each_other(store):
     )
     assert status == 1
     assert "recipes differ in pad: after (hubert/emodb), before (theirs)" in said
-    assert said.endswith("They can stand for each other: no frame's cosine is below 0.999.\n")
+    assert said.endswith(
+        "They can stand for each other: no frame's cosine is below 0.999, and no dimension differs by more than "
+        "0.1 sd.\n"
+    )
+
+
+@pytest.mark.parametrize("num_frames", [1, 20])
+def test_one_dimension_with_far_larger_values_does_not_hide_that_another_is_another(store, num_frames):
+    """As among openSMILE's functionals; also where single vectors of one clip are all that differs."""
+
+    def large(key, layer, frames):
+        frames[:, 0] = 6e4
+        return frames[:num_frames]
+
+    def unrelated(key, layer, frames):
+        frames = large(key, layer, frames)
+        if (key, layer) == ("s1-4-1", 12):
+            frames[:, 1] = -3 * frames[:, 1] + 1
+        return frames
+
+    changed(store, Path("ours"), large)
+    difference = compare_features(
+        FeatureSet(Path("ours")), FeatureSet(changed(store, Path("b"), unrelated)), ("a", "b")
+    )
+    assert difference.layers[1].lowest_cosine > 1 - 1e-7
+    assert not difference.are_interchangeable
+    assert "They cannot stand for each other: in layer 12, dimension 1 differs by" in diff("ours", "b")[1]
 
 
 def test_what_is_only_in_one_and_other_lengths_are_listed(store):
