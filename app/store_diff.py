@@ -50,17 +50,22 @@ def describe_difference(difference: Difference, first: str, second: str) -> str:
     """For people; ends with a sentence on whether one can stand for the other."""
     both = difference.equal + len(difference.differing) + len(difference.other_lengths)
     lines = [f"{both:,} clips in both; {difference.equal:,} of them equal to the bit"]
-    for name, keys, layers in (
-        (first, difference.only_first, difference.layers_only_first),
-        (second, difference.only_second, difference.layers_only_second),
+    for name, keys, layers, skipped in (
+        (first, difference.only_first, difference.layers_only_first, difference.skipped_only_first),
+        (second, difference.only_second, difference.layers_only_second, difference.skipped_only_second),
     ):
         if keys:
             lines.append(f"clips only in {name}: {len(keys):,}\n{_listed(keys)}")
         if layers:
             lines.append(f"layers only in {name}: {', '.join(map(str, layers))}")
+        if skipped:
+            lines.append(f"utterances skipped only in {name}: {len(skipped):,}\n{_listed(skipped)}")
     if difference.other_lengths:
         lengths = [f"{key}: {one:,} and {other:,} frames" for key, (one, other) in difference.other_lengths.items()]
         lines.append(f"clips of other lengths: {len(lengths):,}\n{_listed(lengths)}")
+    if difference.other_seconds:
+        pairs = [f"{name}: {one:g} and {other:g} s" for name, (one, other) in difference.other_seconds.items()]
+        lines.append(f"utterances of other durations: {len(pairs):,}\n{_listed(pairs)}")
     if difference.layers:
         lines += [f"clips with other frames: {len(difference.differing):,}", *_table(difference)]
     if difference.recipes:
@@ -82,7 +87,7 @@ def _table(difference: Difference) -> Iterator[str]:
 
 def _verdict(difference: Difference) -> str:
     if difference.are_equal:
-        return "They are equal: the same clips, frames and recipe."
+        return "They are equal: the same clips, frames, durations and recipe."
     if difference.dimensions[0] != difference.dimensions[1]:
         return (
             f"They cannot stand for each other: {difference.dimensions[0]} and {difference.dimensions[1]} dimensions."

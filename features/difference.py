@@ -52,7 +52,9 @@ class Difference:
 
     Attributes:
         only_first, only_second: clips that are only in one of them, by their keys.
+        skipped_only_first, skipped_only_second: ids of utterances that only one of them has skipped.
         other_lengths: clips that have other numbers of frames: key -> both.
+        other_seconds: utterances of other durations: id -> both.
         equal: how many clips are the same to the bit.
         differing: the clips in both that are not, among those of the same lengths.
         layers_only_first, layers_only_second: layers that are only in one of them.
@@ -66,9 +68,12 @@ class Difference:
     layers_only_first: list[int]
     layers_only_second: list[int]
     dimensions: tuple[int, int]
+    skipped_only_first: list[str]
+    skipped_only_second: list[str]
     recipes: str
     provenances: str
     other_lengths: dict[str, tuple[int, int]] = field(default_factory=dict)
+    other_seconds: dict[str, tuple[float, float]] = field(default_factory=dict)
     equal: int = 0
     differing: list[str] = field(default_factory=list)
     layers: list[LayerDifference] = field(default_factory=list)
@@ -86,8 +91,10 @@ class Difference:
 
     @property
     def are_equal(self) -> bool:
-        """Whether all frames are the same to the bit and the recipes are the same; what made them need not be."""
-        return self.same_clips and not self.differing and not self.recipes
+        """Whether all frames are the same to the bit, as are durations, skipped utterances and recipes; what made them
+        need not be."""
+        skipped = self.skipped_only_first or self.skipped_only_second
+        return self.same_clips and not (self.differing or self.other_seconds or skipped or self.recipes)
 
     @property
     def are_interchangeable(self) -> bool:
@@ -116,6 +123,13 @@ def compare_features(
         only_second=[key for key in second.locations if key not in first.locations],
         layers_only_first=[layer for layer in first.layers if layer not in common],
         layers_only_second=[layer for layer in second.layers if layer not in common],
+        skipped_only_first=sorted(first.skipped - second.skipped),
+        skipped_only_second=sorted(second.skipped - first.skipped),
+        other_seconds={
+            name: (seconds, second.seconds[name])
+            for name, seconds in first.seconds.items()
+            if second.seconds.get(name, seconds) != seconds
+        },
         dimensions=(first.dimension, second.dimension),
         recipes=_differences(names, [first.recipe, second.recipe]),
         provenances=_differences(names, [_summary(first), _summary(second)]),

@@ -9,13 +9,16 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
+from data.skipped import SKIPPED
 from features.difference import compare_features
 from features.store import FeatureSet
 from features.writing import FeatureWriter
 from tests.builders import write_features
 
 
-def changed(source: Path, folder: Path, edit=lambda key, layer, frames: frames, drop: str = "", **recipe) -> Path:
+def changed(
+    source: Path, folder: Path, edit=lambda key, layer, frames: frames, drop: str = "", seconds=None, **recipe
+) -> Path:
     """The same features with other frames, fewer utterances or another recipe; one shard."""
     features = FeatureSet(source)
     keys = [key for key in features.locations if key != drop]
@@ -24,8 +27,9 @@ def changed(source: Path, folder: Path, edit=lambda key, layer, frames: frames, 
     how = {"frame_rate": 50.0, "fingerprint": "f", "recipe": {**features.recipe, **recipe}}
     provenance = {**next(iter(features.provenance.values())), "device": "cuda"}
     counts = [len(layers[0]) for layers in clips]
+    seconds = np.array([{**features.seconds, **(seconds or {})}[key] for key in keys])
     with FeatureWriter(
-        folder / "all.h5", ids=keys, num_frames=counts, seconds=np.ones(len(keys)), provenance=provenance, **how
+        folder / "all.h5", ids=keys, num_frames=counts, seconds=seconds, provenance=provenance, **how
     ) as writer:
         for index, layers in enumerate(clips):
             writer.write([index], [frames[None] for frames in layers])
@@ -49,7 +53,7 @@ def test_the_same_frames_are_equal_whatever_shards_they_are_in_and_whoever_made_
     assert status == 0
     assert "20 clips in both; 20 of them equal to the bit" in said
     assert "made with different device: cpu (hubert/emodb), cuda (theirs)" in said
-    assert said.endswith("They are equal: the same clips, frames and recipe.\n")
+    assert said.endswith("They are equal: the same clips, frames, durations and recipe.\n")
 
 
 def test_one_value_of_one_clip_is_found_and_measured(store):
@@ -85,6 +89,17 @@ def test_rounding_leaves_sets_that_can_stand_for_each_other(store):
         "They can stand for each other: no frame's cosine is below 0.999, and no dimension differs by more than "
         "0.1 sd.\n"
     )
+
+
+def test_sets_of_the_same_frames_with_other_durations_or_skipped_utterances_are_not_equal(store):
+    changed(store, Path("longer"), seconds={"s0-1-1": 99.5})
+    status, said = diff("hubert/emodb", "longer")
+    assert (status, "utterances of other durations: 1\n  s0-1-1: " in said) == (1, True)
+    assert "and 99.5 s\n" in said
+    (changed(store, Path("skipping")) / SKIPPED).write_text("id,path,reason\ns0-9-9,empty.wav,no samples\n")
+    status, said = diff("hubert/emodb", "skipping")
+    assert (status, "utterances skipped only in skipping: 1\n  s0-9-9\n" in said) == (1, True)
+    assert said.endswith("They can stand for each other: the frames are the same.\n")
 
 
 @pytest.mark.parametrize("num_frames", [1, 20])
