@@ -1,7 +1,7 @@
 """``kind: imported``: frames made elsewhere, from files in ``data/imported/<set>/<corpus>``, checked and stored."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from data.errors import UserError, listed
 from features.encoder import Clip, Encoder
 from features.frame_files import SUFFIXES, read_frames
 from features.interchange.clip_table import read_names
+from features.interchange.description import exported_layers
 from features.settings import KindSettings
 
 VERSION = 1  # raise it when the bytes of these features change on purpose: all of this kind are then stored again
@@ -28,7 +29,8 @@ class ImportedSettings(KindSettings):
 
     Attributes:
         frame_rate: frames per second of the clips; null: each file holds one vector, for the whole clip.
-        layers: the numbers of the layers in files of [L, T, D]; null counts them from 0.
+        layers: the numbers of the layers in files of [L, T, D]; null takes those of an export's ``export.json``, and
+            otherwise counts them from 0.
         dataset: to read from HDF5 files; null where there is only one.
         source: where the files come from, in your own words, for the report.
     """
@@ -67,7 +69,8 @@ class ImportedEncoder(Encoder):
             export says which name stands for which id.
 
     Raises:
-        UserError: there is no such folder, no file in it, or one that cannot be read.
+        UserError: there is no such folder, no file in it, one that cannot be read, or an export whose layers are not in
+            increasing order.
     """
 
     advice = "Use storage: float32, if they do not fit."
@@ -88,7 +91,7 @@ class ImportedEncoder(Encoder):
             self._num_layers, _, self.dimension = read_frames(files[0], settings.dataset).shape
         except ValueError as error:
             raise UserError(f"{files[0]} {error}") from None
-        self.layers = settings.layers or list(range(self._num_layers))
+        self.layers = settings.layers or exported_layers(folder) or list(range(self._num_layers))
         self.frame_rate = settings.frame_rate or 0.0
         self.name = settings.source or "imported"
 
@@ -136,6 +139,8 @@ class ImportedEncoder(Encoder):
 
     def _files_of(self, clip: Clip) -> list[Path]:
         name = self._names.get(clip.id, clip.id)
+        if _leads_out(name):
+            return []
         return [path for suffix in SUFFIXES if (path := self._folder / f"{name}{suffix}").is_file()]
 
     def _file_of(self, clip: Clip) -> Path:
@@ -145,7 +150,8 @@ class ImportedEncoder(Encoder):
         """What is wrong with a clip's file; None if nothing is."""
         files = self._files_of(clip)
         if not files:
-            return "no file"
+            is_outside = _leads_out(self._names.get(clip.id, clip.id))
+            return "the id is a path that leads out of the folder" if is_outside else "no file"
         if len(files) > 1:
             return f"several files: {', '.join(path.name for path in files)}"
         try:
@@ -177,6 +183,11 @@ class ImportedEncoder(Encoder):
         if (largest := float(np.abs(frames).max())) > _LARGEST[self._settings.storage]:
             return f"values of up to {largest:.3g}, beyond what {self._settings.storage} holds; use storage: float32"
         return None
+
+
+def _leads_out(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts
 
 
 def open_encoder(settings: ImportedSettings, device: torch.device, source: Path) -> ImportedEncoder:

@@ -5,6 +5,7 @@
 - `selection`: what is exported: which clips in which order, which layers, as which type
 - `file_names`: what clips are called in files, safely and never two alike
 - `clip_table`: ``clips.csv``, the table that leads from those names back to ids
+- `description`: ``export.json``, and which layers are in an export by it
 
 Nothing of the libraries that read these formats is needed to write them.
 """

@@ -9,9 +9,9 @@ from data.errors import UserError
 from data.json_files import write_json
 from features.interchange import datasets, hdf5, kaldi, npy, webdataset
 from features.interchange.clip_table import ClipRow, write_clip_table
+from features.interchange.description import DESCRIPTION
 from features.interchange.selection import Selection
 
-DESCRIPTION = "export.json"
 CONFIDENTIAL = (
     "Features are as confidential as the recordings that they were made from: the corpus's licence holds for them, too."
 )

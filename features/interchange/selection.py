@@ -25,7 +25,7 @@ class Selection:
         on_clip: called for every clip that has been read.
 
     Raises:
-        UserError: one of the layers is not stored.
+        UserError: one of the layers is not stored, or named twice.
     """
 
     def __init__(
@@ -35,6 +35,8 @@ class Selection:
         dtype: str | None = None,
         on_clip: Callable[[], None] = lambda: None,
     ):
+        if layers is not None and len(set(layers)) < len(layers):
+            raise UserError(f"layers {', '.join(map(str, layers))}: name each layer once.")
         self.features = features
         self.layers = features.check_layers(list(layers)) if layers is not None else features.layers
         self.dtype = dtype or ("float32" if features.is_quantised else features.recipe["storage"])

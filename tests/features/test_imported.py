@@ -154,6 +154,31 @@ def test_shards_are_checked_together(clips, tmp_path):
         open_shards(clips.path.parent, ImportedEncoder(settings_of(), tmp_path / "files"))
 
 
+def test_layers_of_an_export_keep_their_numbers_unless_others_are_named(clips, tmp_path):
+    save_all(tmp_path, frames=np.stack([FRAMES, -FRAMES]))
+    description = tmp_path / "export.json"
+    description.write_text('{"layers": [7, 12]}')
+    assert ImportedEncoder(settings_of(), tmp_path).layers == [7, 12]
+    assert ImportedEncoder(settings_of(layers=[1, 2]), tmp_path).layers == [1, 2]
+    description.write_text('{"layers": [12]}')
+    assert "2 layers of 4 dimensions instead of 1 layers" in problems_of(tmp_path, clips)
+    for layers, message in [("[12, 7]", "not in increasing order"), ('"all"', "does not list the layers")]:
+        description.write_text(f'{{"layers": {layers}}}')
+        with pytest.raises(UserError, match=message):
+            ImportedEncoder(settings_of(), tmp_path)
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_no_id_leads_out_of_the_folder(absolute, tmp_path):
+    folder = save_all(tmp_path / "files", ids=IDS[:1])
+    save_npy(tmp_path / "x", FRAMES)
+    soundfile.write(tmp_path / "one.wav", tone(SECONDS), 16000)
+    name = str(tmp_path / "x") if absolute else "../x"
+    write_clips(tmp_path / "shard.h5", [name], [tmp_path / "one.wav"], ClipsSettings(seconds=None))
+    message = problems_of(folder, open_clips(tmp_path / "shard.h5"))
+    assert f"{name}: the id is a path that leads out of the folder" in message
+
+
 def test_what_macos_leaves_beside_the_files_is_not_read(tmp_path):
     save_all(tmp_path)
     (tmp_path / "._a.npy").write_bytes(b"not an array")

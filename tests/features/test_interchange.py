@@ -154,6 +154,11 @@ def test_int8_is_restored_and_smaller_types_are_checked(tmp_path):
     assert not (tmp_path / "large").exists()
 
 
+def test_a_layer_named_twice_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"^layers 12, 12: name each layer once"):
+        Selection(FeatureSet(write_features(tmp_path / "f", layers=(0, 12))), layers=[12, 12])
+
+
 def test_pieces_copies_and_layers_are_all_there(tmp_path):
     features = FeatureSet(
         write_features(tmp_path / "f", layers=(0, 12), most_pieces=3, copies=("room_small",), speakers=2)
