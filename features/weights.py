@@ -30,13 +30,12 @@ def are_here(checkpoint: str, revision: str | None) -> bool:
 
 def download_size(checkpoint: str, revision: str | None) -> int | None:
     """The bytes of a checkpoint's files on the hub that are downloaded; None if the hub cannot be asked."""
-    from httpx import HTTPError
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub.errors import HTTPError, OfflineModeIsEnabled
 
     try:
         info = HfApi().model_info(checkpoint, revision=revision, files_metadata=True)
-    except (HfHubHTTPError, HTTPError, OfflineModeIsEnabled, OSError):
+    except (HTTPError, OfflineModeIsEnabled, OSError):
         return None
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
     safe = {name: size for name, size in sizes.items() if name.endswith(".safetensors")}
