@@ -203,7 +203,7 @@ def fetch(
     heads: Annotated[list[str] | None, typer.Argument(metavar="[HEAD]...", help="By default all heads.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Fetch nothing; list what is needed, and sizes.")] = False,
     no_weights: Annotated[
-        bool, typer.Option("--no-weights", help="Leave out encoders, which only extract and new recordings need.")
+        bool, typer.Option("--no-weights", help="Leave out encoders where nothing is to be extracted.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""dvc.lock: which files every stage has made, of which parameters."""
+"""dvc.lock: which files every stage has made, of which parameters and files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,10 +33,12 @@ class LockedStage:
     Attributes:
         outputs: by path.
         params: key of params.yaml -> value.
+        dependencies: path -> MD5.
     """
 
     outputs: dict[str, LockedOutput]
     params: dict
+    dependencies: dict[str, str]
 
 
 def parse_lock(text: str) -> dict[str, LockedStage]:
@@ -54,4 +56,6 @@ def parse_lock(text: str) -> dict[str, LockedStage]:
 
 def _stage(entry: dict) -> LockedStage:
     outputs = [LockedOutput(one["path"], one.get("md5", ""), one.get("size", 0)) for one in entry.get("outs", [])]
-    return LockedStage({one.path: one for one in outputs}, entry.get("params", {}).get("params.yaml", {}))
+    dependencies = {one["path"]: one.get("md5", "") for one in entry.get("deps", [])}
+    params = entry.get("params", {}).get("params.yaml", {})
+    return LockedStage({one.path: one for one in outputs}, params, dependencies)

@@ -1,7 +1,7 @@
 """`ser fetch`: what a compute node without a network needs, before its job starts.
 
-Of every head: its features (of joined corpora those of all parts), splits and manifests, and its encoder's weights. Of
-all heads: their evaluations, which the report compares.
+Of every head: its features (of joined corpora those of all parts), splits and manifests, and its encoder's weights;
+where a manifest or clips have to be made again, the corpus. Of all heads: their evaluations, which the report compares.
 """
 
 import subprocess
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from app.dvc_lock import DVC_LOCK, LockedStage, parse_lock
 from app.json_output import print_json
+from app.outdated import current_dependencies, why_outdated
 from app.table import table_lines
 from data.errors import UserError, listed
 from data.manifest import corpus_root
@@ -34,7 +35,7 @@ class _Need:
         of: the heads, by name.
         what: a stage, or a checkpoint of the hub.
         size: in bytes; None if it is unknown.
-        state: ``here``, ``to fetch``, that it will run from the corpus, or why it cannot be had.
+        state: ``here``, ``to fetch``, that it will run and from what, or why it cannot be had.
         settings: of a checkpoint, the feature set that it is for.
     """
 
@@ -46,14 +47,15 @@ class _Need:
 
     @property
     def is_ready(self) -> bool:
-        return self.state in (_HERE, _FROM_CORPUS)
+        return self.state in (_HERE, _FROM_CORPUS, _FROM_CLIPS)
 
     @property
     def can_be_fetched(self) -> bool:
         return self.state == _TO_FETCH
 
 
-_HERE, _TO_FETCH, _FROM_CORPUS = "here", "to fetch", "runs there, from the corpus"
+_HERE, _TO_FETCH = "here", "to fetch"
+_FROM_CORPUS, _FROM_CLIPS = "runs there, from the corpus", "runs there, from its clips"
 
 
 def fetch(names: Sequence[str], *, dry_run: bool, with_weights: bool, as_json: bool) -> None:
@@ -62,7 +64,7 @@ def fetch(names: Sequence[str], *, dry_run: bool, with_weights: bool, as_json: b
     Args:
         names: the heads; all of params.yaml if there are none.
         dry_run: only list what would be fetched.
-        with_weights: also the encoders' weights, without which nothing can be extracted.
+        with_weights: also the encoders' weights where nothing is known that has to be extracted.
         as_json: print the list as JSON.
 
     Raises:
@@ -123,29 +125,56 @@ def _needs_of(
     values = read_yaml()
     joined = values.get("joined", {})
     parts = joined.get(head.corpus, [head.corpus])
+    settings, extracts = params.features[head.feature_set], False
     for part in parts:
-        stage, section = SetName(head.feature_set, part).stage, f"features.{head.feature_set}"
-        changed = stage in lock and lock[stage].params.get(section) != values["features"][head.feature_set]
-        yield _features_need(stage, lock, cache, part, changed)
-    stages = ["check", "code", *(f"manifest@{part}" for part in parts), f"split@{head.task}"]
+        now = current_dependencies(part, head.feature_set, settings)
+        stages = (f"manifest@{part}", f"preprocess@{part}-{head.feature_set}", SetName(head.feature_set, part).stage)
+        outdated = {stage: why for stage in stages if (why := why_outdated(stage, lock, values, now))}
+        extracts = extracts or bool(outdated)
+        yield from _corpus_needs(part, stages, outdated, lock, cache)
+    stages = ["check", "code", f"split@{head.task}"]
     if head.corpus in joined:
         stages += [f"join_manifests@{head.corpus}", f"join_features@{head.corpus}-{head.feature_set}"]
     for stage in stages:
-        if stage in lock:  # otherwise it runs there, on what is here
+        if not why_outdated(stage, lock, values):  # otherwise it runs there, on what is here
             yield _stage_need(stage, lock, cache)
-    settings = params.features[head.feature_set]
-    if with_weights and (checkpoint := weights.hub_checkpoint(settings)):
-        yield _weights_need(settings, *checkpoint)
+    if (with_weights or extracts) and (checkpoint := weights.hub_checkpoint(settings)):
+        need = _weights_need(settings, *checkpoint)
+        if need.can_be_fetched and not with_weights:
+            need.state = "not here, and there are features to extract with it: fetch without --no-weights"
+        yield need
 
 
-def _features_need(stage: str, lock: Mapping[str, LockedStage], cache: DvcCache, corpus: str, changed: bool) -> _Need:
-    """A corpus's features; where they have to be extracted on the node, its recordings."""
-    if stage in lock and not changed:
-        return _stage_need(stage, lock, cache)
-    why = "its parameters have changed since it ran" if changed else "nobody has run it yet"
-    if corpus_root(corpus).exists():
-        return _Need([], stage, None, _FROM_CORPUS)
-    return _Need([], stage, None, f"{why}, and it needs {corpus_root(corpus)}, which is not here")
+def _corpus_needs(
+    corpus: str,
+    stages: tuple[str, str, str],
+    outdated: Mapping[str, str],
+    lock: Mapping[str, LockedStage],
+    cache: DvcCache,
+) -> Iterator[_Need]:
+    """A corpus's manifest and features. Where they are made again, what of: its recordings, or its clips.
+
+    Args:
+        corpus: its name.
+        stages: those that make its manifest, clips and features.
+        outdated: those of them that must run, and why.
+        lock: what dvc.lock says of every stage.
+        cache: this project's.
+    """
+    manifest, preprocess, extract = stages
+    has_new_clips = manifest in outdated or preprocess in outdated
+    for stage in (manifest, preprocess, extract):
+        if stage in outdated:
+            from_clips = stage == extract and not has_new_clips
+            yield _Need([], stage, None, _FROM_CLIPS if from_clips else _from_corpus(corpus, outdated[stage]))
+        elif stage != preprocess or (extract in outdated and not has_new_clips):
+            yield _stage_need(stage, lock, cache)  # also the features of clips that did not change
+
+
+def _from_corpus(corpus: str, why: str) -> str:
+    """The state of what is made from a corpus's recordings."""
+    root = corpus_root(corpus)
+    return _FROM_CORPUS if root.exists() else f"{why}, and it needs {root}, which is not here"
 
 
 def _stage_need(stage: str, lock: Mapping[str, LockedStage], cache: DvcCache) -> _Need:
