@@ -22,6 +22,7 @@ class CommittedFeatures:
         feature_set, corpus: its names.
         stage: the stage that makes and pulls it.
         listing: the MD5 that names the list of its files, ``<digest>.dir``.
+        size: of all its files, in bytes.
         recipe: what determines its content.
         utterances: how many there are.
         shards: the shards' files.
@@ -34,6 +35,7 @@ class CommittedFeatures:
     corpus: str
     stage: str
     listing: str
+    size: int
     recipe: dict
     utterances: int
     shards: list[str]
@@ -81,6 +83,7 @@ def _features(lock: dict[str, LockedStage]) -> Iterator[CommittedFeatures]:
             corpus=corpus,
             stage=stage,
             listing=output.md5,
+            size=output.size,
             recipe=index.get("recipe", {}),
             utterances=index.get("utterances", 0),
             shards=sorted(index.get("shards", {})),

@@ -24,16 +24,23 @@ class _InRemote:
     Attributes:
         features: what the last commit says of it.
         sizes: shard's file -> bytes, of those in the remote.
-        is_complete: whether all of its files are there, also those that are no shards.
+        has_all: whether all of its files are there, also those that are no shards.
+        size: of all of its files there, in bytes.
     """
 
     features: CommittedFeatures
     sizes: dict[str, int]
-    is_complete: bool
+    has_all: bool
+    size: int
 
     @property
     def missing(self) -> list[str]:
         return [shard for shard in self.features.shards if shard not in self.sizes]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all files are there, as large as dvc.lock says of them together: none is cut short."""
+        return self.has_all and self.size == self.features.size
 
 
 def list_remote(words: list[str]) -> str:
@@ -86,10 +93,11 @@ def _asked_features(words: list[str]) -> str | None:
 def _find(features: CommittedFeatures, remote: Remote) -> _InRemote:
     files = remote.listing(features.listing)
     if files is None:  # it is pushed last, so that what it lists is there
-        return _InRemote(features, {}, is_complete=False)
+        return _InRemote(features, {}, has_all=False, size=0)
     sizes = remote.sizes(files.values())
     shards = {name: sizes[digest] for name, digest in files.items() if name.endswith(".h5") and digest in sizes}
-    return _InRemote(features, shards, is_complete=all(digest in sizes for digest in files.values()))
+    size = sum(sizes.get(digest, 0) for digest in files.values())
+    return _InRemote(features, shards, has_all=all(digest in sizes for digest in files.values()), size=size)
 
 
 def _row(found: _InRemote) -> list[str]:
@@ -121,6 +129,11 @@ def _advice(found: _InRemote) -> str:
     who = f"whoever has them: dvc push {features.stage}"
     if not found.sizes:
         return f"{features.name}: not in this remote, or its push was cut off; {who}"
+    if found.has_all:
+        return (
+            f"{features.name}: damaged in this remote: its files have {found.size:,} bytes instead of "
+            f"{features.size:,}. Delete the damaged ones there, which dvc push does not replace; then {who}"
+        )
     names = [shard.removesuffix(".h5") for shard in found.missing]
     what = ", ".join(names[:_MOST_NAMED]) + (f" and {len(names) - _MOST_NAMED} more" if names[_MOST_NAMED:] else "")
     return f"{features.name}: not in this remote: {what or 'small files beside the shards'}; {who}"

@@ -1,6 +1,7 @@
 """Pushes that are killed, that meet each other, and that somebody pulls from: nothing wrong ever arrives."""
 
 import hashlib
+import json
 import os
 import signal
 import time
@@ -92,3 +93,15 @@ def test_a_file_that_the_remote_has_damaged_is_never_trained_on(anna, clone, rem
     careful.run("dvc", "remote", "modify", "--local", "team", "verify", "true")
     careful.run("dvc", "pull", "extract@emodb-mfcc", ok=False)
     assert not (careful.folder / FEATURES / "mfcc/emodb/speaker-03.h5").exists()
+
+
+@pytest.mark.parametrize("remote", ["folder"], indirect=True)
+def test_features_of_which_the_remote_has_half_a_shard_are_not_complete(anna, remote):
+    remote.add_to(anna)
+    anna.run("dvc", "push", "extract@emodb-mfcc")
+    listing = "store", "ls", "--remote", "mfcc/emodb"
+    assert json.loads(ser(anna, *listing, "--json"))["features"][0]["complete"]
+    shard = (anna.folder / FEATURES / "mfcc/emodb/speaker-03.h5").read_bytes()
+    remote.replace(hashlib.md5(shard).hexdigest(), shard[: len(shard) // 2])
+    assert not json.loads(ser(anna, *listing, "--json"))["features"][0]["complete"]
+    assert "mfcc/emodb: damaged in this remote: its files have" in ser(anna, *listing)
