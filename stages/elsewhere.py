@@ -49,11 +49,14 @@ def named_pieces(output: Path, cache: DvcCache) -> set[str]:
 
 def note_discarded(pieces: Iterable[str]) -> None:
     """Permit that pieces are made again."""
-    lines = sorted(_discarded() | set(pieces))
-    ARTIFACTS.mkdir(exist_ok=True)
-    partial = _DISCARDED.with_name(f"{_DISCARDED.name}.partial")
-    partial.write_text("".join(f"{line}\n" for line in lines))
-    partial.replace(_DISCARDED)
+    _write_discarded(_discarded() | set(pieces))
+
+
+def note_had(pieces: Iterable[str]) -> None:
+    """Permit no longer that pieces are made again: they have been made, or pulled, and may be lost another time."""
+    discarded = _discarded()
+    if not discarded.isdisjoint(pieces := set(pieces)):
+        _write_discarded(discarded - pieces)
 
 
 def committed(path: Path) -> bytes | None:
@@ -76,3 +79,10 @@ def _indexed_pieces(output: Path, cache: DvcCache) -> set[str]:
 
 def _discarded() -> set[str]:
     return set(_DISCARDED.read_text().split()) if _DISCARDED.is_file() else set()
+
+
+def _write_discarded(pieces: Iterable[str]) -> None:
+    ARTIFACTS.mkdir(exist_ok=True)
+    partial = _DISCARDED.with_name(f"{_DISCARDED.name}.partial")
+    partial.write_text("".join(f"{piece}\n" for piece in sorted(pieces)))
+    partial.replace(_DISCARDED)

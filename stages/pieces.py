@@ -15,7 +15,7 @@ from pathlib import Path
 
 from data.errors import UserError
 from stages.dvc_cache import LIST, DvcCache
-from stages.elsewhere import check_not_elsewhere, named_pieces, note_discarded
+from stages.elsewhere import check_not_elsewhere, named_pieces, note_discarded, note_had
 from stages.running import ARTIFACTS
 
 _PIECES = ARTIFACTS / ".pieces"
@@ -103,6 +103,7 @@ def make_pieces(
     if unfinished:
         raise UserError(f"{output}: unfinished: {', '.join(unfinished)}")
     _assemble(output, pieces)
+    note_had(piece.name for entry in alternatives for piece in entry)
     return len(pieces) - len(missing), len(missing)
 
 

@@ -75,6 +75,15 @@ def test_what_no_remote_has_is_made_once_it_is_discarded():
     assert extract() == (0, 3)
 
 
+def test_what_was_discarded_and_made_is_to_be_pulled_if_it_is_lost_again():
+    discard_pieces(OUTPUT)
+    extract()
+    for folder in (OUTPUT, Path("artifacts/.pieces")):
+        shutil.rmtree(folder)
+    with pytest.raises(UserError, match=r"dvc\.lock names 2 shards"):
+        extract()
+
+
 def test_a_repaired_shard_is_made_and_the_others_are_to_be_pulled():
     note_discarded([SPEAKERS[1][1].name])
     with pytest.raises(UserError, match=r"dvc\.lock names a shard of hubert/emodb that is not here"):
