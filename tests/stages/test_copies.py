@@ -50,7 +50,7 @@ def test_no_copy_of_an_utterance_plays_another_role_than_the_utterance(features,
     task = TaskSettings(
         corpus="corpus", classes={name: [name] for name in "abc"}, split=SplitSettings(scheme="speaker")
     )
-    jobs = fold_jobs("head", head, task=task, features=features, splits=splits, device="cpu", threads=1).values()
+    jobs = fold_jobs("head", head, task=task, features=features, splits=splits).values()
     assert len(jobs) == len(fold_columns(splits)) == 3
     clips = {
         key: (name, copy) for name in splits["id"] for copy in features.copies for key in features.clips_of(name, copy)
