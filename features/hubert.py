@@ -62,8 +62,8 @@ class FrozenHubert:
         dtype: of products.
 
     Shape:
-        waveforms float32 ``[B, samples]``, lengths ``[B]`` (samples) -> for each of ``layers`` float32 ``[B, T, D]``;
-        frames that see samples behind a waveform's own length are undefined
+        waveforms float32 ``[B, samples]``, zero behind their own lengths, lengths ``[B]`` (samples) -> for each of
+        ``layers`` float32 ``[B, T, D]``; frames that see samples behind a waveform's own length are undefined
     """
 
     def __init__(self, model: PreTrainedModel, layers: Sequence[int], device: torch.device, dtype: torch.dtype):
@@ -120,6 +120,7 @@ class _GroupNormConvolution:
     the normalisation becomes part of the convolution's weights. Whatever the convolution adds to a channel drops out.
     """
 
+    _SMALL = 1e-6  # share of a waveform's energy; of one that was normalised, the mean is far below it
     _MULTIPLE = 16  # columns that matrix units take at a time
 
     def __init__(self, layer: nn.Module, place: _Place):
@@ -132,6 +133,8 @@ class _GroupNormConvolution:
         self._eps, self._dtype = norm.eps, place.dtype
 
     def __call__(self, waveforms: Tensor, lengths: Sequence[int]) -> Tensor:
+        if self._dtype != torch.float32:  # products of a short type would not cancel it exactly
+            waveforms = waveforms - self._standing_offset(waveforms, lengths)
         inputs = windows(waveforms.unsqueeze(-1), self._kernel, self._stride)  # [B, T, kernel]
         scale, shift = self._scale_and_shift(inputs, lengths)
         weight = self._weight * scale.unsqueeze(-1)  # [B, C, kernel]
@@ -144,6 +147,13 @@ class _GroupNormConvolution:
         augmented[..., : self._kernel] = inputs
         augmented[..., self._kernel : columns] = 1
         return functional.gelu(torch.bmm(augmented, weight.transpose(1, 2)))
+
+    def _standing_offset(self, waveforms: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Each waveform's mean over its own length, float32 [B, 1], which group norm removes; 0 where it is small."""
+        count = torch.tensor(lengths, dtype=torch.float64).to(waveforms.device).unsqueeze(-1)
+        values = waveforms.double()
+        mean, energy = values.sum(1, keepdim=True) / count, values.square().sum(1, keepdim=True) / count
+        return torch.where(mean**2 > self._SMALL * energy, mean, 0).float()
 
     def _scale_and_shift(self, inputs: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
         """What group norm does to each channel, float64 [B, C] each."""

@@ -48,6 +48,20 @@ def test_in_bfloat16_it_is_at_least_as_exact_as_transformers_under_autocast(conf
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_silence_on_a_standing_offset_is_as_exact_as_in_transformers(dtype):
+    """As of checkpoints with ``do_normalize: false``."""
+    lengths = [4000, 3990]
+    waveforms = torch.full((2, 4000), 0.2)
+    waveforms[1, 3990:] = 0
+    exact, own, theirs = (
+        torch.stack(kind(hubert(), [0, 2], CPU, dtype)(waveforms, lengths))
+        for kind, dtype in ((TransformersModel, torch.float32), (FrozenHubert, dtype), (TransformersModel, dtype))
+    )
+    assert (own - exact).norm() < 1.1 * (theirs - exact).norm()
+
+
+@torch.inference_mode()
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("kernel", [128, 19])
 def test_positions_of_any_number_of_frames_are_a_plain_convolution(dtype, kernel):
