@@ -200,7 +200,7 @@ def score(
     epilog=examples("ser fetch", "ser fetch gru --dry-run", "ser fetch linear gru --no-weights"),
 )
 def fetch(
-    heads: Annotated[list[str] | None, typer.Argument(metavar="[HEAD]...", help="By default all heads.")] = None,
+    heads: Annotated[list[str] | None, typer.Argument(metavar="HEAD", help="By default all heads.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Fetch nothing; list what is needed, and sizes.")] = False,
     no_weights: Annotated[
         bool, typer.Option("--no-weights", help="Leave out encoders where nothing is to be extracted.")

@@ -134,6 +134,9 @@ def _from_revision(folder: Path, revision: str, scratch: Path) -> Path:
     Raises:
         UserError: there is no such revision, or nothing of it in cache and remote.
     """
+    known = ["git", "rev-parse", "--quiet", "--verify", "--end-of-options", f"{revision}^{{commit}}"]
+    if subprocess.run(known, capture_output=True).returncode:
+        raise UserError(f"{revision}: no such revision in this git repository; `git log --oneline` lists them.")
     output = scratch / revision.replace("/", "_") / folder.parent.name / folder.name
     output.parent.mkdir(parents=True, exist_ok=True)
     get = [*(sys.executable, "-m", "dvc", "get", "--quiet", "."), str(folder), "--rev", revision, "--out", str(output)]

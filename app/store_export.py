@@ -33,7 +33,7 @@ def export_store(
         raise UserError(f"no format {format_name!r}{nearest(format_name, FORMATS)} (there are {', '.join(FORMATS)})")
     only = FORMATS[format_name].only
     if dtype not in (None, *DTYPES) or (only and dtype not in (None, only)):
-        raise UserError(f"--dtype {dtype}: {format_name} can have {only or ' or '.join(DTYPES)}")
+        raise UserError(f"--dtype {dtype}: {format_name} stores {only or ' or '.join(DTYPES)} only")
     refuse_existing(output)
     features = FeatureSet(find_features(root, name))
     with tqdm(total=len(features.locations), desc="export", unit="clip", disable=None) as bar:

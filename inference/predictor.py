@@ -14,6 +14,7 @@ from torch import Tensor
 from data.audio import SHORTEST, Excerpt, UnusableAudioError, read_waveform
 from data.clips import cut_waveform, from_int16, to_int16
 from data.errors import UserError
+from features.batches import GPU_SECONDS, clips_at_once
 from features.encoder import AudioEncoder
 from features.quantisation import restore
 from features.settings import KindSettings
@@ -22,7 +23,6 @@ from training.checkpoint import StandardisedHead
 from training.clips import log_mean_probabilities
 from training.prediction import predict
 
-_BATCH_SECONDS = {"cpu": 6.0, "cuda": 192.0}  # of audio that the encoder is given at once
 _HELD_SECONDS = 48.0  # of audio whose frames wait for the head at once: a head is faster on many clips than on two
 _LONGEST = 300.0  # seconds of audio that attention is given at once: its memory grows with their square
 
@@ -134,7 +134,7 @@ class Predictor:
     @property
     def seconds_at_once(self) -> float:
         """Of audio that are predicted fastest together."""
-        return max(_HELD_SECONDS, _BATCH_SECONDS[self.encoder.device.type])
+        return _HELD_SECONDS if self.encoder.device.type == "cpu" else GPU_SECONDS
 
     @property
     def cautions(self) -> list[str]:
@@ -275,7 +275,7 @@ class Predictor:
         for count, same in itertools.groupby(order, key=num_frames.__getitem__):
             same = list(same)
             seconds = self.encoder.encoded_seconds(len(clips[same[0]]))
-            most = max(1, round(_BATCH_SECONDS[self.encoder.device.type] / seconds))
+            most = clips_at_once(self.encoder, seconds)
             for start in range(0, len(same), most):
                 yield same[start : start + most], count
 

@@ -154,7 +154,7 @@ def test_other_dimensions_and_layers_cannot_be_compared(store):
     ("name", "message"),
     [
         ("hubrt/emodb", "did you mean 'hubert/emodb'?"),
-        ("hubert/emodb@nowhere", "nowhere: no features hubert/emodb by DVC"),
+        ("hubert/emodb@nowhere", "nowhere: no such revision in this git repository"),
         ("hubert/emodb@--help", "no features 'hubert/emodb@--help' here"),
         ("..", "no features here"),
     ],
