@@ -60,8 +60,8 @@ def choose_batches(
 def clips_at_once(encoder: Encoder, seconds: float) -> int:
     """How many clips of some length are best encoded together.
 
-    On a CPU each one alone: its frames then depend on nothing else, to the last bit, in whatever company it comes. Clips
-    of 3 s take no longer that way, those of 1 s about half as long again.
+    On a CPU each one alone: its frames then depend on nothing else, to the last bit. Clips of 3 s take no longer that
+    way, those of 1 s about half as long again.
     """
     return 1 if encoder.device.type == "cpu" else max(1, round(GPU_SECONDS / seconds))
 
