@@ -133,8 +133,8 @@ def test_features_are_exported_layer_by_layer_and_say_what_they_are(store, tmp_p
         (("--format", "kaldy"), "no format 'kaldy'; did you mean 'kaldi'?"),
         (("--format", "npy", "--layers", "12"), "layer 12 is not stored"),
         (("--format", "npy", "--layers", "a"), "write numbers, such as 12"),
-        (("--format", "npy", "--dtype", "int8"), "npy can have float16 or float32"),
-        (("--format", "kaldi", "--dtype", "float16"), "kaldi can have float32"),
+        (("--format", "npy", "--dtype", "int8"), "npy stores float16 or float32 only"),
+        (("--format", "kaldi", "--dtype", "float16"), "kaldi stores float32 only"),
     ],
 )
 def test_what_cannot_be_exported_is_said_and_leaves_nothing(store, tmp_path, arguments, message):
