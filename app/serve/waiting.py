@@ -11,7 +11,7 @@ import numpy as np
 from inference import Answer, Predictor
 from inference.predictor import Clips
 
-_SECONDS_AT_ONCE = {"cpu": 6.0, "cuda": 192.0}  # of audio; as much as the encoder is given at once
+_SECONDS_AT_ONCE = {"cpu": 6.0, "cuda": 192.0}  # of audio in one go; more would keep others waiting
 
 
 class NotWantedError(Exception):
